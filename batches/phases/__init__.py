@@ -1,0 +1,1 @@
+"""Phase classes: one file per class and version, each a generator of steps."""

@@ -1,0 +1,1 @@
+"""Everything that touches equipment: the device protocol, drivers, servers and twins."""

@@ -1,0 +1,1 @@
+"""Drivers: one plain class in one file per make of device."""

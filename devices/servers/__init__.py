@@ -1,0 +1,1 @@
+"""Twins served over the real protocols of the equipment they stand for."""

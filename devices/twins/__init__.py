@@ -1,0 +1,1 @@
+"""Twins: pure models of equipment."""
