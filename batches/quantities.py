@@ -55,7 +55,9 @@ def _unit(text: str) -> Any:
     try:
         return registry().parse_units(text.replace("%", "percent") or "dimensionless")
     except Exception as error:  # pint raises many kinds, some of them from Python's own tokenizer
-        raise BadInput(f"'{text}' is not a unit of measure Kweek knows; write one such as degC, g/L, h.") from error
+        raise BadInput(
+            f"'{text}' is not a unit of measure Kweek knows; write one such as degC, g/L, h."
+        ) from error
 
 
 @cache

@@ -19,7 +19,9 @@ from batches.quantities import Quantity, from_plain, is_quantity
 Value: TypeAlias = "Quantity | str | bool | int | None | Fired | Mapping[str, Value] | tuple[Value, ...]"
 """What a phase is given: parameters and replies. Quantities, never bare fractions."""
 
-Role: TypeAlias = Literal["operator", "supervisor", "qa", "qp", "qc", "engineer", "logistics", "planner", "admin"]
+Role: TypeAlias = Literal[
+    "operator", "supervisor", "qa", "qp", "qc", "engineer", "logistics", "planner", "admin"
+]
 Meaning: TypeAlias = Literal["performed", "verified", "reviewed", "approved", "released", "rejected"]
 
 
