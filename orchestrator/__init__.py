@@ -1,0 +1,1 @@
+"""The shell: API, command line, executor, storage and people."""

@@ -1,0 +1,1 @@
+"""The plant in SimPy time: runs, experiments and forecasts."""
