@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 from batches.errors import BadInput
 
 Plain: TypeAlias = "None | bool | int | str | Sequence[Plain] | Mapping[str, Plain]"
-PlainDict: TypeAlias = "Mapping[str, Plain]"
+PlainDict: TypeAlias = Mapping[str, "Plain"]
 
 LARGEST_INTEGER = 2**53 - 1
 DEEPEST = 64
