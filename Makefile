@@ -28,8 +28,8 @@ $(STAMP): constraints.txt pyproject.toml
 	  echo "$(PYTHON) cannot make a virtual environment here. On Debian or Ubuntu install python3-venv," \
 	       "then run make again." >&2; exit 1; }
 	@echo "Installing the pinned libraries into $(VENV) (about a minute the first time) ..."
-	@$(PIP) install --quiet --require-hashes -r constraints.txt
-	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) install -qq --require-hashes -r constraints.txt
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup ## run a whole batch on the simulated plant; leaves the record in out/
@@ -41,7 +41,7 @@ test: check ## check, then every test but the slow ones
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/basedpyright
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-cache
 
 format: setup ## put the code in the house's format
