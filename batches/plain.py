@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-from batches.errors import BadInput
+from batches.errors import BadInput, RecordError
 
 Plain: TypeAlias = "None | bool | int | str | Sequence[Plain] | Mapping[str, Plain]"
 PlainDict: TypeAlias = Mapping[str, "Plain"]
@@ -87,3 +87,47 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise BadInput(f"The text {text!r} holds a lone surrogate; remove it.") from error
+
+
+def text_in(body: PlainDict, key: str) -> str:
+    """The text under `key` of a recorded body. Raises RecordError."""
+    value = body.get(key)
+    if not isinstance(value, str):
+        raise RecordError(f"'{key}' should be text in {_brief(body)}.")
+    return value
+
+
+def whole_in(body: PlainDict, key: str) -> int:
+    """The whole number under `key` of a recorded body. Raises RecordError."""
+    value = body.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RecordError(f"'{key}' should be a whole number in {_brief(body)}.")
+    return value
+
+
+def dict_in(body: PlainDict, key: str) -> PlainDict:
+    """The object under `key` of a recorded body. Raises RecordError."""
+    value = body.get(key)
+    if not isinstance(value, Mapping):
+        raise RecordError(f"'{key}' should be an object in {_brief(body)}.")
+    return value
+
+
+def list_in(body: PlainDict, key: str) -> Sequence[Plain]:
+    """The list under `key` of a recorded body. Raises RecordError."""
+    value = body.get(key)
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
+        raise RecordError(f"'{key}' should be a list in {_brief(body)}.")
+    return value
+
+
+def dicts_in(body: PlainDict, key: str) -> list[PlainDict]:
+    """The list of objects under `key` of a recorded body. Raises RecordError."""
+    found = [part for part in list_in(body, key) if isinstance(part, Mapping)]
+    if len(found) != len(list_in(body, key)):
+        raise RecordError(f"'{key}' should be a list of objects in {_brief(body)}.")
+    return found
+
+
+def _brief(body: PlainDict) -> str:
+    return repr(dict(body))[:120]
