@@ -17,8 +17,10 @@ from batches.steps import PhaseRun, Value
 @dataclass(frozen=True, slots=True)
 class Declared:
     """A parameter or result. `kind` quantity needs `unit` (any unit of measure of the dimension).
+    A result whose unit of measure is given by a text parameter says `unit="$parameter"`.
     material, sample, role: the name of one in the recipe. choice: one of `options`.
-    `default` None means required (for parameters)."""
+    `default` None means required (for parameters) unless `optional`; an `optional` result may be
+    missing, so that no expression may read it."""
 
     kind: Literal["quantity", "text", "integer", "flag", "material", "sample", "role", "choice"]
     unit: str = ""
@@ -32,12 +34,21 @@ class Declared:
 class Phase:
     """A phase class of one version.
 
-    `unit_class`: what its unit must be ('' any). `sets`, `reads`, `does`: tags and actions (programmes
-    as 'program:<parameter or name>') it asks of the unit. `consumes`, `produces`, `samples`: names of
-    the parameters that say which. `touches`: parameters naming patient material that is open during
-    the phase. `verifies_identity`: it scans the chain of identity before anything else.
+    It addresses one unit: the one its parameter `unit` names by role, else the unit of its unit
+    procedure. `unit_class`: what that unit must be ('' any). `sets`, `reads`, `does`: tags and actions
+    (programmes as 'program:<name>') it may ask of the unit; where the action is the value of a text
+    parameter, the parameter's name stands in its place. `only_with`: tag or action (as it stands in
+    `sets`, `reads`, `does`) -> the optional parameter without which it is never asked.
+    `consumes`, `produces`, `samples`: names of the parameters that say which (an optional one that
+    is not given names nothing). `results_of`: the sample parameter whose attributes are results too.
+    `touches`: parameters naming patient material that is open during the phase. `verifies_identity`: it scans the chain of identity before anything else.
     `clears_line`, `labels`, `fills`: for the rules on clearance and reconciliation.
     `holds`: safe states it can be held in; empty if it cannot be held.
+    `results_of`: the parameter naming a sample whose attributes are results too: the phase waits for
+    the laboratory and returns one value for each test of that sample.
+    `vessel`: what it does, in this order, to the volume in the vessel of its unit: '+medium' adds the
+    volume parameter `medium`, '-volume*bags' takes out a product of parameters, 'empty' leaves nothing,
+    '?' changes it in a way only the run tells. Samples are taken off without being named here.
     `duration`: least and most time it takes given its parameters (None: unknown), in seconds.
     """
 
@@ -51,9 +62,12 @@ class Phase:
     sets: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     does: tuple[str, ...] = ()
+    only_with: Mapping[str, str] = field(default_factory=dict[str, str])
     consumes: tuple[str, ...] = ()
     produces: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
+    results_of: str = ""
+    vessel: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
     verifies_identity: bool = False
     clears_line: bool = False
