@@ -16,6 +16,8 @@ parallel, choice, repeat and calculate may stand at every level; unit procedures
 (or inside parallel, choice, repeat there), operations inside unit procedures, phases inside operations.
 A parameter VALUE is a literal (37 degC, text, whole number, true) or an expression: any text with `$`.
 $name is a formula value or a calculated value; $name.result a result of the phase `as: name`.
+Units: {ROLE: CLASS}, or {ROLE: {class: CLASS, capacity: 100 mL}} where the vessel's volume is checked.
+docs/reference/recipe-language.md describes every key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,14 +49,15 @@ class Parameter:
     critical: bool = False
     source: str = ""
     assumed: bool = False
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
     """A material the recipe needs or makes. `kind`: starting, raw, consumable (all received as lots),
     intermediate or product (made by the batch). `identity`: patient or donor when the lot must carry
-    the batch's chain of identity. `conditional`: a lot in quarantine may be accepted under signature."""
+    the batch's chain of identity. `conditional`: a lot in quarantine may be accepted under signature.
+    `unit`: unit of measure of its quantities; '' any."""
 
     name: str
     kind: Literal["starting", "raw", "consumable", "intermediate", "product"]
@@ -66,7 +69,7 @@ class Material:
     """How long a lot may be used after opening or thawing."""
     source: str = ""
     assumed: bool = False
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,9 @@ class Test:
     options: tuple[str, ...] = ()
     method: str = ""
     critical: bool = False
+    source: str = ""
+    assumed: bool = False
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,8 @@ class SamplePlan:
     turnaround: Quantity
     volume: Quantity | None = None
     source: str = ""
-    place: Place = Place()
+    assumed: bool = False
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,7 @@ class Criterion:
     blocking: bool = True
     source: str = ""
     assumed: bool = False
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,8 @@ class Limit:
     delay: Quantity | None = None
     critical: bool = False
     source: str = ""
+    assumed: bool = False
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +158,9 @@ class PhaseCall:
     alias: str = ""
     hold: Hold = Hold()
     then_within: Quantity | None = None
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
+    lines: Mapping[str, int] = field(default_factory=dict[str, int], compare=False)
+    """Line of each parameter in the recipe file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +170,14 @@ class Calculate:
     name: str
     expression: str
     unit: str
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     name: str
     body: "tuple[Node, ...]"
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +189,14 @@ class UnitProcedure:
     body: "tuple[Node, ...]"
     also: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
     name: str
     branches: "tuple[tuple[Node, ...], ...]"
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +205,7 @@ class Choice:
 
     name: str
     options: "tuple[tuple[str, tuple[Node, ...]], ...]"
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +216,7 @@ class Repeat:
     body: "tuple[Node, ...]"
     until: str
     at_most: int
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 Node: TypeAlias = "PhaseCall | Calculate | Operation | UnitProcedure | Parallel | Choice | Repeat"
@@ -242,8 +253,12 @@ class Recipe:
     procedure: tuple[Node, ...]
     content: PlainDict
     digest: str
-    file: str = ""
+    file: str = field(default="", compare=False)
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    capacities: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
+    """The most the vessel of a unit may hold, by role; vessels named here are checked for volume."""
+    lines: Mapping[str, int] = field(default_factory=dict[str, int], compare=False)
+    """Line of 'recipe', 'language', 'product' and of each 'units/ROLE' in the recipe file."""
 
 
 def nodes(body: tuple[Node, ...]) -> Iterator[Node]:
