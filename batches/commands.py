@@ -1,0 +1,386 @@
+"""What may be added to a batch's record: decisions, as generators of drafts.
+
+A decision reads the state and yields drafts; each draft is folded before the next is decided, so a
+decision sees what it has said so far. Every refusal is raised before the first draft: a refused
+decision changes nothing. `decide` runs one; nothing here acts, waits or tells the time.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN
+
+from batches.entries import NO_LEAF, SYSTEM, Actor, Draft, Entry, stamp
+from batches.errors import BadInput, NotPermitted, RecordError, Refused
+from batches.expressions import evaluate, names
+from batches.numbers import command_id, deviation_id
+from batches.plain import Plain, PlainDict, text_in
+from batches.procedure import (
+    Action,
+    Choose,
+    FinishUnitProcedure,
+    Iterate,
+    StartPhase,
+    StartUnitProcedure,
+    TakeValue,
+    owner,
+    ready,
+    unit_procedures,
+)
+from batches.quantities import Quantity, duration
+from batches.record import BatchState, OpenPhase
+from batches.recipe import Hold, PhaseCall, Recipe
+from batches.states import ACCEPTED, AUTOMATIC, Command, State, after, end_of
+from batches.steps import First, Step, Value, Wait, plain
+from batches.tasks import tasks_of
+
+Decision = Iterator[Draft]
+
+AUTHORITY: dict[Command, tuple[str, ...]] = {
+    "start": ("operator", "supervisor"),
+    "pause": ("operator", "supervisor"),
+    "resume": ("operator", "supervisor"),
+    "hold": ("operator", "supervisor", "qa", "engineer"),
+    "restart": ("operator", "supervisor"),
+    "stop": ("supervisor",),
+    "abort": ("supervisor",),
+    "reset": ("supervisor",),
+}
+"""Who may give which command. Hold is never refused to anybody who works in the room."""
+WITH_REASON: frozenset[Command] = frozenset({"hold", "stop", "abort"})
+
+
+def provisional(state: BatchState, draft: Draft, at: datetime) -> Entry:
+    """The entry a draft will become, without its hashes: enough to fold it while it is pending."""
+    return Entry(
+        f"batch/{state.number}", state.entries + 1, draft.kind, draft.version, at, draft.happened_at, draft.actor,
+        NO_LEAF, "", None, draft.body,
+    )  # fmt: skip
+
+
+def decide(state: BatchState, decision: Decision, at: datetime) -> list[Draft]:
+    """Run a decision against the (pending) state, folding each draft, and return the drafts."""
+    drafts: list[Draft] = []
+    for draft in decision:
+        state.apply(provisional(state, draft, at))
+        drafts.append(draft)
+    return drafts
+
+
+def create(number: str, recipe: Recipe, identity: str, simulated: bool, software: str, actor: Actor) -> Decision:
+    """A batch from an approved recipe. The recipe's content is kept in its first entry (P4-instr)."""
+    needs = any(material.identity for material in recipe.materials.values())
+    if needs and not identity:
+        raise BadInput(f"The recipe '{recipe.name}' needs the chain-of-identity number of the material; give it.")
+    yield Draft("batch_created", {
+        "number": number, "recipe": recipe.name, "recipe_version": recipe.version, "digest": recipe.digest,
+        "content": recipe.content, "product": recipe.product.name, "identity": identity, "simulated": simulated,
+        "software": software,
+    }, actor)  # fmt: skip
+
+
+def name_of(state: BatchState, path: str) -> str:
+    """How a sentence calls an element: 'Batch B-26-0001' or "Unit procedure 'Expansion'"."""
+    return f"Unit procedure '{path}'" if path else f"Batch {state.number}"
+
+
+def command(state: BatchState, path: str, given: Command, actor: Actor, reason: str) -> Decision:
+    """A command by a person, travelling down the procedure's tree."""
+    if actor.kind == "person" and actor.role not in AUTHORITY[given]:
+        raise NotPermitted(f"'{given}' needs the role {' or '.join(AUTHORITY[given])}; ask such a person.")
+    if given in WITH_REASON and not reason.strip():
+        raise BadInput(f"'{given}' needs a reason; say why in a few words.")
+    if path not in state.elements:
+        raise Refused(f"'{path}' has not begun in batch {state.number}; name a unit procedure that runs.")
+    if given == "start" and state.progress.started:
+        raise Refused(f"Batch {state.number} was run before: a batch is one execution. Create a new batch.")
+    after(state.elements[path], given, name_of(state, path))
+    yield from _travel(state, path, given, actor, reason)
+
+
+def _travel(state: BatchState, path: str, given: Command, actor: Actor, reason: str) -> Decision:
+    below = [other for other in state.elements if other and other != path] if path == "" else []
+    for element in (path, *below):
+        before = state.elements[element]
+        target = ACCEPTED.get((before, given))
+        if target is not None and (element == path or before not in ("Complete",)):
+            yield _change(element, before, target, given, actor, reason)
+
+
+def _change(path: str, before: State, target: State, cause: str, actor: Actor, reason: str) -> Draft:
+    body: PlainDict = {"path": path, "from": before, "to": target, "cause": cause, "reason": reason}
+    return Draft("state_changed", body, actor)
+
+
+def settle(state: BatchState, path: str) -> Decision:
+    """The logic of an acting state has ended: the element moves on by itself."""
+    before = state.elements[path]
+    yield _change(path, before, end_of(before, name_of(state, path)), "logic ended", SYSTEM, "")
+
+
+def hold_by_system(state: BatchState, path: str, reason: str) -> Decision:
+    """Hold a unit procedure because something failed or is in doubt; nothing if it cannot be held now."""
+    if (state.elements[path], "hold") in ACCEPTED:
+        yield from _travel(state, path, "hold", SYSTEM, reason)
+
+
+def settled(state: BatchState) -> bool:
+    """Whether the procedure's own acting state can end: every unit procedure has got there."""
+    wanted = AUTOMATIC.get(state.state)
+    if wanted is None:
+        return False
+    if state.state == "Running":
+        return ready(state.known_recipe().procedure, state.progress).done
+    open_ones = [at for path, at in state.elements.items() if path and at not in ("Complete", "Stopped", "Aborted")]
+    return all(at == wanted for at in open_ones)
+
+
+# --- the procedure ------------------------------------------------------------------------------
+
+
+def actions(state: BatchState) -> dict[str, list[Action]]:
+    """What may be done now, by the unit procedure that does it ('' for the procedure)."""
+    found: dict[str, list[Action]] = {}
+    for action in ready(state.known_recipe().procedure, state.progress).actions:
+        found.setdefault(owner(action.path, state.elements), []).append(action)
+    return found
+
+
+def take(state: BatchState, action: Action, now: datetime) -> Decision:
+    """Carry out one action of the procedure machine: the entries that say so."""
+    match action:
+        case StartUnitProcedure():
+            yield Draft("unit_procedure_started", {"path": action.path, "units": _units_of(state, action)})
+        case FinishUnitProcedure():
+            yield Draft("unit_procedure_finished", {"path": action.path})
+        case StartPhase():
+            yield from _start_phase(state, action, now)
+        case TakeValue():
+            yield _calculate(state, action)
+        case Choose():
+            yield _choose(state, action)
+        case Iterate():
+            yield from _iterate(state, action)
+
+
+def _units_of(state: BatchState, action: StartUnitProcedure) -> PlainDict:
+    roles = (action.node.unit, *action.node.also)
+    missing = [role for role in roles if role not in state.units]
+    if missing:
+        raise Refused(f"'{action.path}' cannot begin: no unit is allocated for {', '.join(missing)}.")
+    return {role: state.units[role] for role in roles}
+
+
+def resolve(call: PhaseCall, path: str, state: BatchState) -> dict[str, Value]:
+    """The parameters a phase starts with: literals, evaluated expressions, authorised changes."""
+    values = state.progress.values
+    found: dict[str, Value] = {
+        name: evaluate(value, values) if isinstance(value, str) and "$" in value else value
+        for name, value in call.parameters.items()
+    }
+    return found | state.progress.changed.get(path, {})
+
+
+def _start_phase(state: BatchState, action: StartPhase, now: datetime) -> Decision:
+    up = owner(action.path, state.elements)
+    parameters = resolve(action.node, action.path, state)
+    late = state.within.get(up)
+    if late is not None and now > late[0]:
+        yield from _late(state, action.path, late, now)
+    yield Draft("phase_started", {
+        "path": action.path, "unit_procedure": up, "phase": action.node.phase, "version": action.node.version,
+        "parameters": plain(parameters), "hold": hold_plain(action.node.hold),
+    })  # fmt: skip
+
+
+def _late(state: BatchState, path: str, limit: tuple[datetime, str, str], now: datetime) -> Decision:
+    due, allowed, since = limit
+    sentence = f"'{path}' began {round((now - due).total_seconds() / 60)} min late: at most {allowed} after '{since}'."
+    yield Draft("time_limit_exceeded", {"path": path, "since": since, "limit": allowed, "due": stamp(due)})
+    yield deviation(state, "major", sentence, path)
+
+
+def hold_plain(hold: Hold) -> PlainDict:
+    longest = None if hold.longest is None else hold.longest.plain()
+    return {"safe": hold.safe, "longest": longest, "otherwise": hold.otherwise}
+
+
+def _calculate(state: BatchState, action: TakeValue) -> Draft:
+    values, node = state.progress.values, action.node
+    found = evaluate(node.expression, values)
+    if isinstance(found, Quantity) and node.unit:
+        found = found.to(node.unit)
+    return Draft("calculated", {
+        "path": action.path, "name": node.name, "expression": node.expression, "value": plain(found),
+        "inputs": _inputs(node.expression, values),
+    })  # fmt: skip
+
+
+def _inputs(expression: str, values: Mapping[str, Value]) -> PlainDict:
+    return {name: plain(values[name]) for name in sorted(names(expression)) if name in values}
+
+
+def _choose(state: BatchState, action: Choose) -> Draft:
+    values = state.progress.values
+    for index, (condition, _) in enumerate(action.node.options):
+        if not condition or evaluate(condition, values) is True:
+            body: PlainDict = {
+                "path": action.path, "option": index, "condition": condition, "inputs": _inputs(condition, values)
+            }  # fmt: skip
+            return Draft("chosen", body)
+    raise RecordError(f"No option of the choice '{action.path}' applies; the recipe lacks an 'otherwise'.")
+
+
+def _iterate(state: BatchState, action: Iterate) -> Decision:
+    node, values = action.node, state.progress.values
+    satisfied = action.may_end and evaluate(node.until, values) is True
+    if not satisfied and action.iteration <= node.at_most:
+        yield Draft("iterated", {"path": action.path, "iteration": action.iteration})
+        return
+    if not satisfied:
+        sentence = f"The repeat '{action.path}' ended after {node.at_most} rounds without reaching {node.until}."
+        yield deviation(state, "major", sentence, action.path)
+    yield Draft("repeat_finished", {
+        "path": action.path, "iterations": action.iteration - 1, "satisfied": satisfied,
+        "inputs": _inputs(node.until, values),
+    })  # fmt: skip
+
+
+def deviation(state: BatchState, severity: str, text: str, path: str, cause: int = 0) -> Draft:
+    """Open a quality record. `severity`: minor, major or critical; `cause`: the entry it follows from."""
+    number = deviation_id(state.number, len(state.deviations) + 1)
+    body: PlainDict = {"id": number, "severity": severity, "text": text, "path": path, "cause": cause}
+    return Draft("deviation_opened", body)
+
+
+# --- steps --------------------------------------------------------------------------------------
+
+
+def dues(step: Step, now: datetime, phase: OpenPhase) -> tuple[datetime | None, ...]:
+    """Absolute due times of an armed step (see OpenStep.dues)."""
+    match step:
+        case Wait():
+            return (now + duration(step.duration),)
+        case First():
+            ends = None if step.within is None else phase.started_at + duration(step.within)
+            return (*(now + duration(o.duration) if isinstance(o, Wait) else None for o in step.options), ends)
+        case _:
+            return ()
+
+
+def ask(state: BatchState, path: str, step: Step, unit: str, now: datetime, by_hand: PlainDict | None = None) -> Decision:
+    """Record what a phase asks for, before anything is done about it. `by_hand`: the content of the
+    task where `unit` is manual."""
+    phase = state.phase(path)
+    number, attempt = len(phase.history) + 1, 1 if phase.open is None else phase.open.attempt + 1
+    key = command_id(state.number, path, number, attempt)
+    ends = [None if due is None else stamp(due) for due in dues(step, now, phase)]
+    yield Draft("step_asked", {
+        "path": path, "number": number, "attempt": attempt, "step": plain(step), "command": key, "unit": unit,
+        "dues": ends, "tasks": tasks_of(state, step, by_hand),
+    })  # fmt: skip
+
+
+def done(
+    state: BatchState, path: str, reply: Value, actor: Actor = SYSTEM, happened_at: datetime | None = None, **more: Plain
+) -> Decision:  # fmt: skip
+    """The outcome of the step a phase waits for. `more`: repeated, by_hand, late, timer, reading…"""
+    step = state.step(path)
+    body: dict[str, Plain] = {"path": path, "number": step.number, "attempt": step.attempt, "reply": plain(reply)}
+    yield Draft("step_done", body | more, actor, happened_at=happened_at)
+
+
+def failed(state: BatchState, path: str, sentence: str) -> Decision:
+    """The step failed for certain: its unit procedure is held and a person decides."""
+    yield from _trouble(state, path, "step_failed", sentence)
+
+
+def in_doubt(state: BatchState, path: str, sentence: str) -> Decision:
+    """Nobody knows whether the action happened: held, and only a person can say."""
+    yield from _trouble(state, path, "step_in_doubt", sentence)
+
+
+def _trouble(state: BatchState, path: str, kind: str, sentence: str) -> Decision:
+    step = state.step(path)
+    up = owner(path, state.elements)
+    yield Draft(kind, {
+        "path": path, "number": step.number, "attempt": step.attempt, "command": step.command, "sentence": sentence,
+    })  # fmt: skip
+    yield from hold_by_system(state, up, sentence)
+    content: PlainDict = {"text": sentence, "step": step.step, "unit": step.unit, "options": TROUBLE_OPTIONS[kind]}
+    task_kind = "failed" if kind == "step_failed" else "in_doubt"
+    yield open_task(state, path, task_kind, "supervisor", content)
+
+
+TROUBLE_OPTIONS: dict[str, Sequence[Plain]] = {
+    "step_failed": ["retry", "substitute", "skip"],
+    "step_in_doubt": ["it happened", "it did not happen", "substitute"],
+}
+
+
+def open_task(state: BatchState, path: str, kind: str, role: str, content: PlainDict, people: int = 1) -> Draft:
+    """A task that is not a step's."""
+    task: PlainDict = {
+        "id": f"{state.number}-T{state.tasks_opened + 1:04}", "kind": kind, "role": role, "content": content,
+        "people": people,
+    }  # fmt: skip
+    return Draft("task_opened", {"path": path, "task": task})
+
+
+def finish_phase(state: BatchState, call: PhaseCall, path: str, results: Mapping[str, Value], now: datetime) -> Decision:
+    """A phase has returned its results."""
+    recipe = state.known_recipe()
+    limit = call.then_within
+    body: dict[str, Plain] = {
+        "path": path, "unit_procedure": owner(path, state.elements), "results": plain(results),
+        "names": [call.alias] if call.alias else [], "then_within": None if limit is None else str(limit),
+    }  # fmt: skip
+    if limit is not None:
+        body["then_due"] = stamp(now + duration(limit))
+    yield Draft("phase_finished", body)
+    product = recipe.product
+    if product.expires_within is not None and product.expires_after in (call.alias, call.name, call.phase):
+        yield Draft("expiry_set", {"after": path, "expires": stamp(now + duration(product.expires_within))})
+
+
+def refused(what: str, path: str, sentence: str, actor: Actor) -> Draft:
+    """Something was asked and refused: kept as evidence (21 CFR 11.10(f))."""
+    return Draft("refused", {"what": what, "path": path, "sentence": sentence}, actor)
+
+
+def roles_needed(state: BatchState, path: str) -> dict[str, str]:
+    """Roles a unit procedure needs and the batch has no unit for yet, with their unit class."""
+    recipe = state.known_recipe()
+    for at, node in unit_procedures(recipe.procedure):
+        if at == _first_round(path):
+            return {role: recipe.units[role] for role in (node.unit, *node.also) if role not in state.units}
+    raise RecordError(f"The recipe has no unit procedure '{path}'.")
+
+
+def _first_round(path: str) -> str:
+    parts = [part.split("[")[0] + "[1]" if part.endswith("]") else part for part in path.split("/")]
+    return "/".join(parts)
+
+
+def roles_later(state: BatchState, beyond: str = "") -> dict[str, str]:
+    """Roles that unit procedures not yet finished will need, with their unit class."""
+    recipe = state.known_recipe()
+    found: dict[str, str] = {}
+    for path, node in unit_procedures(recipe.procedure):
+        if path not in state.progress.finished and path not in state.progress.skipped and path != beyond:
+            found |= {role: recipe.units[role] for role in (node.unit, *node.also)}
+    return found
+
+
+def roles_free(state: BatchState) -> list[str]:
+    """Roles whose unit no unit procedure needs any more: their units may go to others."""
+    needed = roles_later(state)
+    return [role for role in state.units if role not in needed]
+
+
+def minutes(amount: Quantity) -> int:
+    return int(amount.to("min").value.to_integral_value(ROUND_HALF_EVEN))
+
+
+def text_of(step: PlainDict) -> str:
+    """A step in a few words, for sentences and lists."""
+    return f"{text_in(step, 'step')} {step.get('tag') or step.get('action') or step.get('name') or ''}".strip()
