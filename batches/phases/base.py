@@ -17,7 +17,8 @@ from batches.steps import PhaseRun, Value
 @dataclass(frozen=True, slots=True)
 class Declared:
     """A parameter or result. `kind` quantity needs `unit` (any unit of measure of the dimension).
-    A result whose unit of measure is given by a text parameter says `unit="$parameter"`.
+    Where a parameter gives the unit of measure, it says `unit="$parameter"`: the text of a text
+    parameter, or the unit of measure in which the recipe counts the material of a material parameter.
     material, sample, role: the name of one in the recipe. choice: one of `options`.
     `default` None means required (for parameters) unless `optional`; an `optional` result may be
     missing, so that no expression may read it."""
@@ -40,8 +41,9 @@ class Phase:
     parameter, the parameter's name stands in its place. `only_with`: tag or action (as it stands in
     `sets`, `reads`, `does`) -> the optional parameter without which it is never asked.
     `consumes`, `produces`, `samples`: names of the parameters that say which (an optional one that
-    is not given names nothing). `results_of`: the sample parameter whose attributes are results too.
-    `touches`: parameters naming patient material that is open during the phase. `verifies_identity`: it scans the chain of identity before anything else.
+    is not given names nothing).
+    `touches`: parameters naming patient material that is open during the phase.
+    `verifies_identity`: it scans the chain of identity before anything else.
     `clears_line`, `labels`, `fills`: for the rules on clearance and reconciliation.
     `holds`: safe states it can be held in; empty if it cannot be held.
     `results_of`: the parameter naming a sample whose attributes are results too: the phase waits for
