@@ -114,9 +114,14 @@ def leaf_hash(leaf: bytes) -> str:
     return hashlib.sha256(b"\x00" + leaf).hexdigest()
 
 
-def seal(draft: Draft, stream: str, number: int, at: datetime, previous: str, salt: str) -> Entry:
-    """Number, stamp and hash a draft. `previous` is the hash of the leaf before it, or NO_LEAF."""
-    digest = body_digest(salt, canonical(draft.body))
+def seal(
+    draft: Draft, stream: str, number: int, at: datetime, previous: str, salt: str, body: bytes | None = None
+) -> Entry:
+    """Number, stamp and hash a draft. `previous` is the hash of the leaf before it, or NO_LEAF.
+
+    `body`: the canonical body, from a caller who has it at hand.
+    """
+    digest = body_digest(salt, canonical(draft.body) if body is None else body)
     return Entry(
         stream, number, draft.kind, draft.version, at, draft.happened_at, draft.actor, previous, digest, salt, draft.body
     )  # fmt: skip
