@@ -1,0 +1,279 @@
+"""The engine: the one writer of a site, its live state, and who is told of what.
+
+Everything that changes goes through `commit`: decide on the pending state, submit one item, and only
+when it is durable act, reply and publish. The engine holds batches that have not ended, lots, units
+and recipes as folds of their streams; executing batches is `orchestrator/executor.py`, answering
+people is `orchestrator/answers.py`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from batches import equipment as units
+from batches import materials
+from batches.allocation import Grant, Request, arbitrate, free_position, why_not
+from batches.commands import Decision, decide
+from batches.entries import SYSTEM, Draft, Entry
+from batches.equipment import UnitState
+from batches.errors import KweekError, NotFound, Refused, StoreError
+from batches.materials import LotState
+from batches.numbers import LOT_PATTERN, next_number
+from batches.phases import lookup
+from batches.phases.base import Phase
+from batches.record import BatchState, fold
+from devices.plant import Plant
+from orchestrator.clock import ProcessClock
+from orchestrator.equipment import Equipment
+from orchestrator.recipes import RecipeBook
+from orchestrator.store.port import Item, Reply, Store, Submission
+
+Part = tuple[str, Iterable[Draft]]
+"""A stream and what is decided for it."""
+OUTAGE = timedelta(minutes=15)
+"""Time without the engine after which people reconcile the equipment before it moves again (assumed)."""
+LISTENER_LIMIT = 10_000
+"""Events a listener may be behind before it is dropped and must join anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One durable entry, told to listeners. `mark` is the event's id on the wire."""
+
+    mark: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the executor behaves; process time throughout. All values are assumed defaults."""
+
+    look_every: timedelta = timedelta(minutes=15)
+    """How often an Until is looked at when the recipe does not say."""
+    sample_every: timedelta = timedelta(hours=1)
+    """How often tags with limits are read."""
+    prompt_every: timedelta = timedelta(minutes=2)
+    reach_for: timedelta = timedelta(minutes=10)
+    """How long a device that cannot be reached is tried again before the step fails."""
+    retry_first: timedelta = timedelta(seconds=5)
+
+
+class Engine:
+    """The site's engine. `open` first; `close` last. Not for use from other threads."""
+
+    def __init__(
+        self, store: Store, clock: ProcessClock, equipment: Equipment, plant: Plant, settings: Settings | None = None,
+        phases: Callable[[str, int], Phase] = lookup,
+    ) -> None:  # fmt: skip
+        self.store, self.clock, self.equipment, self.plant = store, clock, equipment, plant
+        self.settings, self.phases = settings or Settings(), phases
+        self.batches: dict[str, BatchState] = {}
+        self.lots: dict[str, LotState] = {}
+        self.units: dict[str, UnitState] = {}
+        self.recipes = RecipeBook()
+        self.numbers: set[str] = set()
+        """Every batch number ever given."""
+        self.requests: dict[tuple[str, str], Request] = {}
+        self.granted: Callable[[Grant], None] = _nobody
+        self.changed: Callable[[str], None] = _nobody
+        """Called with the number of a batch after its state changed."""
+        self.broken = ""
+        self._listeners: dict[asyncio.Queue[Event | None], None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.on_crash: Callable[[BaseException], None] = self._stop
+
+    # --- commit -----------------------------------------------------------------------------------
+
+    def commit(self, *parts: Part, reply: Reply | None = None) -> Submission:
+        """Decide, fold, and submit one atomic item. Raises the refusals of the decisions, and
+        StoreError once the engine has stopped. Synchronous: the pending state is always consistent."""
+        if self.broken:
+            raise StoreError(self.broken)
+        at = self.clock.now()
+        drafts = [(stream, draft) for stream, decision in parts for draft in self._decide(stream, decision)]
+        try:
+            submission = self.store.submit(Item(drafts, at, reply=reply))
+        except KweekError as error:
+            self.broken = f"The engine stopped, because the record could not be written: {error}"
+            raise
+        for entry in submission.entries:
+            self._fold(entry)
+        submission.durable.add_done_callback(lambda done: self._publish(done, submission.entries))
+        for number in {entry.stream.removeprefix("batch/") for entry in submission.entries}:
+            self.changed(number)
+        return submission
+
+    def batch_part(self, number: str, decision: Decision) -> Part:
+        """A decision for a batch's stream, folded into its live state draft by draft."""
+        return f"batch/{number}", decision
+
+    def _decide(self, stream: str, decision: Iterable[Draft]) -> Sequence[Draft]:
+        number = stream.removeprefix("batch/")
+        if number == stream:
+            return list(decision)
+        state = self.batches.setdefault(number, BatchState(number=number))
+        return decide(state, iter(decision), self.clock.now())
+
+    def _fold(self, entry: Entry) -> None:
+        kind, _, name = entry.stream.partition("/")
+        match kind:
+            case "lot":
+                self.lots[name] = materials.apply(self.lots.get(name, materials.NO_LOT), entry)
+            case "equipment":
+                self.units[name] = units.apply(self.units.get(name, units.NOT_COMMISSIONED), entry)
+            case "recipe":
+                self.recipes.apply(entry)
+            case _:
+                return
+
+    def _publish(self, durable: "asyncio.Future[None]", entries: Sequence[Entry]) -> None:
+        if durable.cancelled():
+            return
+        if (error := durable.exception()) is not None:
+            self.broken = f"The engine stopped, because the record could not be written: {error}"
+            return
+        for entry in entries:
+            event = Event(self.clock.publish(), entry)
+            for queue in [*self._listeners]:
+                self._tell(queue, event)
+
+    def _tell(self, queue: "asyncio.Queue[Event | None]", event: Event) -> None:
+        if queue.qsize() >= LISTENER_LIMIT:
+            self._listeners.pop(queue, None)
+            queue.put_nowait(None)
+        else:
+            queue.put_nowait(event)
+
+    async def subscribe(self) -> AsyncIterator[Event]:
+        """Durable entries from now on. Ends when the listener is too far behind; it joins anew."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._listeners[queue] = None
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._listeners.pop(queue, None)
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Read the streams: lots, units, recipes, open batches. Blocking; call it before serving."""
+        for kind in ("recipe/", "lot/", "equipment/"):
+            for stream in self.store.streams(kind):
+                for entry in self.store.read(stream):
+                    self._fold(entry)
+        for stream in self.store.streams("batch/"):
+            number = stream.removeprefix("batch/")
+            self.numbers.add(number)
+            state = fold(self.store.read(stream))
+            if not state.ended or state.units:
+                self.batches[number] = state
+        self._commission()
+
+    def _commission(self) -> None:
+        """Units of the plant file that the record does not know yet enter it."""
+        parts = [
+            (f"equipment/{u.id}", units.commission(units.NOT_COMMISSIONED, u.id, u.unit_class, len(u.positions), SYSTEM))
+            for u in self.plant.units if u.id not in self.units
+        ]  # fmt: skip
+        if parts:
+            self.commit(*parts)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        """Run work of the engine; what it raises beyond cancellation stops the engine."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.on_crash(error)
+
+    def _stop(self, error: BaseException) -> None:
+        self.broken = self.broken or f"The engine stopped: {error}"
+
+    async def close(self) -> None:
+        """Stop all work, leaving the record as a kill would: everything resumes from it."""
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def live(self, number: str) -> BatchState:
+        """The state of a batch that has not ended. Raises NotFound or Refused."""
+        if number in self.batches:
+            return self.batches[number]
+        if number in self.numbers:
+            raise Refused(f"Batch {number} has ended; its record can be read but no longer changed.")
+        raise NotFound(f"There is no batch {number}; look at the list of batches.")
+
+    async def batch(self, number: str) -> BatchState:
+        """The state of any batch."""
+        if number in self.batches:
+            return self.batches[number]
+        entries = await self.entries(f"batch/{number}")
+        if not entries:
+            raise NotFound(f"There is no batch {number}; look at the list of batches.")
+        return fold(entries)
+
+    async def entries(self, stream: str, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """Durable entries of a stream."""
+        with self.clock.activity.call():
+            return await asyncio.to_thread(lambda: [*self.store.read(stream, after, limit)])
+
+    # --- units --------------------------------------------------------------------------------------
+
+    def request(self, request: Request) -> None:
+        """Ask for units; `granted` is called when they are given, at once or later."""
+        self.requests[request.claim, request.path] = request
+        self.allocate()
+
+    def allocate(self) -> None:
+        """Let the arbiter give what can be given now."""
+        found = [state.unit() for unit, state in self.units.items() if self._in_plant(unit)]
+        for grant in arbitrate(self.requests.values(), found):
+            if self.requests.pop((grant.claim, grant.path), None) is not None:
+                self.granted(grant)
+
+    def waits_for(self, request: Request) -> str:
+        """Why a request is not granted, in one sentence."""
+        found = [state.unit() for unit, state in self.units.items() if self._in_plant(unit)]
+        return why_not(request, self.requests.values(), found)
+
+    def _in_plant(self, unit: str) -> bool:
+        return any(known.id == unit for known in self.plant.units)
+
+    def allocation_parts(self, batch: str, path: str, given: Grant) -> list[Part]:
+        """The entries in the units' own streams for a grant."""
+        return [
+            (f"equipment/{unit}", units.allocate(self.units[unit], batch, path, role, free_position(self.units[unit].unit())))
+            for role, unit in sorted(given.units.items())
+        ]  # fmt: skip
+
+    def release_parts(self, batch: str, given_back: Iterable[str]) -> list[Part]:
+        """The entries in the units' own streams when a batch gives units back."""
+        return [
+            (f"equipment/{unit}", units.release(self.units[unit], batch, self._to_be_cleaned(unit), position))
+            for unit in sorted(set(given_back))
+            for position, holder in self.units[unit].holders.items()
+            if holder.batch == batch
+        ]
+
+    def _to_be_cleaned(self, unit: str) -> bool:
+        return not self.units[unit].positions and self.units[unit].unit_class.split("/")[0] in CLEANED
+
+    def new_lot(self) -> str:
+        return next_number(LOT_PATTERN, self.clock.now().year, self.lots)
+
+
+CLEANED = frozenset({"bioreactor", "closed_cell_processor", "liquid_handler", "room"})
+"""Unit classes that touch product or hold open material: cleaned before the next batch."""
+
+
+def _nobody(_: object) -> None:
+    """Nobody listens yet."""
