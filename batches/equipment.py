@@ -1,7 +1,7 @@
 """The stream 'equipment/<unit>': who has a unit, and whether it is clean and in service.
 
-The state is the fold of the unit's entries; the commands below decide what may be added. Equipment
-status (211.105, Part IV 3.25): a unit that is not clean or not in service is never given to a batch.
+The state is the fold of the unit's entries; the commands below decide what may be added. A unit
+that is not clean or not in service is never given to a batch (21 CFR 211.67, 211.68).
 """
 
 from collections.abc import Iterable, Mapping
