@@ -7,7 +7,6 @@ decision changes nothing. `decide` runs one; nothing here acts, waits or tells t
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN
 
 from batches.entries import NO_LEAF, SYSTEM, Actor, Draft, Entry, stamp
 from batches.errors import BadInput, NotPermitted, RecordError, Refused
@@ -371,14 +370,10 @@ def roles_later(state: BatchState, beyond: str = "") -> dict[str, str]:
     return found
 
 
-def roles_free(state: BatchState) -> list[str]:
-    """Roles whose unit no unit procedure needs any more: their units may go to others."""
-    needed = roles_later(state)
+def roles_free(state: BatchState, finished: str) -> list[str]:
+    """Roles whose unit nothing needs any more once the unit procedure `finished` is done."""
+    needed = roles_later(state, finished)
     return [role for role in state.units if role not in needed]
-
-
-def minutes(amount: Quantity) -> int:
-    return int(amount.to("min").value.to_integral_value(ROUND_HALF_EVEN))
 
 
 def text_of(step: PlainDict) -> str:

@@ -24,7 +24,7 @@ from batches.steps import Value, decode
 
 @dataclass(slots=True)
 class OpenStep:
-    """The step a phase waits for. `status`: asked, failed, in_doubt. `dues` are absolute: one for a
+    """The step a phase waits for. `status`: asked, failed, in_doubt, retry (a person decided so). `dues` are absolute: one for a
     Wait; for a First one per option (None for others) and its `within` last."""
 
     number: int
@@ -126,6 +126,8 @@ class BatchState:
     entries: int = 0
     elements: dict[str, State] = field(default_factory=lambda: cast("dict[str, State]", {"": "Idle"}))
     """State of the procedure ('') and of each unit procedure begun."""
+    since: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """When each element got into its state."""
     progress: Progress = field(default_factory=Progress)
     phases: dict[str, OpenPhase] = field(default_factory=dict[str, OpenPhase])
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
@@ -219,6 +221,7 @@ def _state_changed(state: BatchState, entry: Entry, body: PlainDict) -> None:
     if state.elements.get(path) != before or after not in STATES:
         raise RecordError(f"'{path or 'batch'}' is {state.elements.get(path)}, not {before}")
     state.elements[path] = after
+    state.since[path] = entry.recorded_at
     if path == "":
         state.ended_at = entry.recorded_at if after in ENDED else None
         state.in_care = after in ("Stopped", "Aborted") and bool(state.units)
@@ -291,7 +294,7 @@ def _check_order(phase: OpenPhase, number: int, attempt: int) -> None:
     if phase.open is None and (number, attempt) == (len(phase.history) + 1, 1):
         return
     last = phase.open
-    retry = last is not None and last.status in ("failed", "in_doubt") and number == last.number
+    retry = last is not None and last.status == "retry" and number == last.number
     if not retry or last is None or attempt != last.attempt + 1:
         raise RecordError(f"step {number} attempt {attempt} is out of order in '{phase.path}'")
 
@@ -390,6 +393,8 @@ def _task_answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
     if task is None:
         raise RecordError(f"no task {body.get('task')} is open")
     task.answers.append((entry.actor.id, body.get("answer")))
+    if body.get("retry") is True:
+        state.step(task.path).status = "retry"
     if body.get("closes") is True:
         _close_task(state, task, entry)
 

@@ -1,0 +1,398 @@
+"""The executor: gives the steps of recipes their meaning against devices and people.
+
+One `BatchRunner` for each open batch, one task for each unit procedure, one for each phase that runs.
+Every decision is pure (`batches/commands.py`); here it is committed, awaited, and acted on. An intent
+is durable before a device is asked. What a step means is in `orchestrator/performing.py`.
+"""
+
+import asyncio
+from typing import cast
+
+from batches import commands
+from batches.allocation import Grant, Request
+from batches.commands import Decision
+from batches.entries import SYSTEM, Actor, Draft
+from batches.errors import DeviceError, KweekError
+from batches.numbers import command_id
+from batches.plain import PlainDict
+from batches.procedure import (
+    Action,
+    FinishUnitProcedure,
+    StartPhase,
+    StartUnitProcedure,
+    find,
+    owner,
+)
+from batches.quantities import Quantity
+from batches.recipe import PhaseCall, UnitProcedure
+from batches.record import BatchState
+from batches.states import ENDED
+from batches.steps import Do, Program, Read, Set, Step, Transfer, Value, decode, plain
+from orchestrator.cursor import Cursor
+from orchestrator.engine import Engine, Part
+from orchestrator.performing import Performer
+from orchestrator.store.port import Reply, Submission
+from orchestrator.watching import watch_hold, watch_limits
+
+
+class BatchRunner:
+    """Executes one batch until it has ended."""
+
+    def __init__(self, engine: Engine, state: BatchState, priority: int = 0) -> None:
+        self.engine, self.state, self.priority = engine, state, priority
+        self.cursors: dict[str, Cursor] = {}
+        self.confirmed: set[str] = set()
+        """Unit procedures whose restart a person has confirmed."""
+        self.wanted: set[str] = set()
+        """Unit procedures a person's decision lets go on once they are held."""
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self.signal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.performer = Performer(self)
+
+    # --- plumbing -----------------------------------------------------------------------------------
+
+    def part(self, decision: Decision) -> Part:
+        return self.engine.batch_part(self.state.number, decision)
+
+    def commit(self, decision: Decision, *parts: Part, reply: Reply | None = None) -> Submission:
+        return self.engine.commit(self.part(decision), *parts, reply=reply)
+
+    def changed(self) -> None:
+        """Wake everything of this batch that waits for its state."""
+        old, self.signal = self.signal, asyncio.get_running_loop().create_future()
+        if not old.done():
+            old.set_result(None)
+
+    async def change(self, signal: "asyncio.Future[None]") -> None:
+        await asyncio.shield(signal)
+
+    def runs(self, cursor: Cursor) -> bool:
+        """Whether the phase may ask for its next step now. A phase that cannot be held is finished first."""
+        at = self.state.elements.get(cursor.up)
+        finishing = at == "Holding" and cursor.call.hold.otherwise == "finish" and not cursor.call.hold.safe
+        return (at == "Running" or finishing) and self.state.state in ("Running", "Holding", "Restarting", "Pausing")
+
+    # --- the procedure --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Resume what the record says is under way, then go on to the end."""
+        for path, at in [*self.state.elements.items()]:
+            if path and at not in ENDED:
+                self._begin(path)
+        while True:
+            signal = self.signal
+            if commands.settled(self.state):
+                self._settle()
+            elif self.state.state == "Running":
+                self._begin_ready()
+            if self.state.ended and not self._running:
+                return await self._end()
+            if signal is self.signal:
+                await self.change(signal)
+
+    def _settle(self) -> None:
+        number = self.state.number
+        given_back = [*self.state.units.values()] if self.state.state == "Running" else []
+
+        def decision() -> Decision:
+            yield from commands.settle(self.state, "")
+            for role in [*self.state.units] if given_back else ():
+                yield Draft("unit_unbound", {"role": role, "unit": self.state.units[role]})
+
+        self.commit(decision(), *self.engine.release_parts(number, given_back))
+        self.engine.allocate()
+
+    async def _end(self) -> None:
+        """After a stop or abort, cells are cared for until two people sign their disposal."""
+        if self.state.units and not any(task.kind == "dispose" for task in self.state.tasks.values()):
+            text = (
+                f"Batch {self.state.number} is {self.state.state}. Its material stays in care in "
+                f"{', '.join(sorted(set(self.state.units.values())))}: dispose of it, and sign, two people."
+            )
+            content: PlainDict = {"text": text, "units": sorted(set(self.state.units.values()))}
+            self.commit(iter((commands.open_task(self.state, "", "dispose", "supervisor", content, people=2),)))
+
+    def _begin_ready(self) -> None:
+        for action in commands.actions(self.state).get("", ()):
+            if isinstance(action, StartUnitProcedure):
+                self._ask_for_units(action)
+            else:
+                self.commit(commands.take(self.state, action, self.engine.clock.now()))
+
+    def _ask_for_units(self, action: StartUnitProcedure) -> None:
+        if (self.state.number, action.path) in self.engine.requests:
+            return
+        needs = commands.roles_needed(self.state, action.path)
+        since = self.state.created_at or self.engine.clock.now()
+        later = {r: c for r, c in commands.roles_later(self.state, action.path).items() if r not in self.state.units}
+        self.engine.request(
+            Request(self.state.number, self.priority, since, needs, dict(self.state.units), later, path=action.path)
+        )
+
+    def granted(self, grant: Grant) -> None:
+        """Units were given: bind them and begin the unit procedure, in one commit."""
+        node = find(self.state.known_recipe().procedure, grant.path, self.state.progress)
+        action = StartUnitProcedure(grant.path, cast("UnitProcedure", node))
+
+        def decision() -> Decision:
+            for role, unit in sorted(grant.units.items()):
+                yield Draft("unit_bound", {"role": role, "unit": unit, "path": grant.path})
+            yield from commands.take(self.state, action, self.engine.clock.now())
+
+        self.commit(decision(), *self.engine.allocation_parts(self.state.number, grant.path, grant))
+        self._begin(grant.path)
+
+    def _begin(self, path: str) -> None:
+        if path not in self._running:
+            task = self.engine.spawn(self._unit_procedure(path), f"{self.state.number} {path}")
+            self._running[path] = task
+            task.add_done_callback(lambda _: self._gone(path))
+
+    def _gone(self, path: str) -> None:
+        self._running.pop(path, None)
+        self.changed()
+
+    # --- a unit procedure -----------------------------------------------------------------------------
+
+    async def _unit_procedure(self, path: str) -> None:
+        node = cast("UnitProcedure", find(self.state.known_recipe().procedure, path, self.state.progress))
+        watches = [
+            self.engine.spawn(watch(self, path, node), f"{self.state.number} {path} {watch.__name__}")
+            for watch in (watch_limits, watch_hold)
+        ]
+        phases: dict[str, asyncio.Task[None]] = {}
+        try:
+            while self.state.elements[path] not in ENDED:
+                signal = self.signal
+                await self._act_on_state(path, node, phases)
+                if signal is self.signal and self.state.elements[path] not in ENDED:
+                    await self.change(signal)
+        finally:
+            for task in (*watches, *phases.values()):
+                task.cancel()
+            for cursor in [c for c in self.cursors.values() if c.up == path]:
+                cursor.run.close()
+                del self.cursors[cursor.path]
+
+    async def _act_on_state(self, path: str, node: UnitProcedure, phases: "dict[str, asyncio.Task[None]]") -> None:
+        match self.state.elements[path]:
+            case "Running":
+                self._resume_phases(path, node, phases)
+                self._take_actions(path)
+            case "Holding" if not self._finishing(path):
+                await self._make_safe(path, node)
+                self._settle_element(path, "Holding")
+            case "Stopping" | "Aborting" as at if not self._acting(path):
+                await self._make_safe(path, node)
+                self._settle_element(path, at)
+            case "Held":
+                self._held(path)
+            case "Pausing":
+                self._settle_element(path, "Pausing")
+            case "Restarting":
+                await self._restart(path, node)
+            case _:
+                return
+
+    def _settle_element(self, path: str, expected: str) -> None:
+        if self.state.elements[path] == expected:
+            self.commit(commands.settle(self.state, path))
+
+    def _resume_phases(self, path: str, node: UnitProcedure, phases: "dict[str, asyncio.Task[None]]") -> None:
+        for phase_path in [p for p in self.state.phases if owner(p, self.state.elements) == path]:
+            if phase_path not in phases or phases[phase_path].done():
+                cursor = self.cursors.get(phase_path) or self._recover(phase_path, path, node)
+                phases[phase_path] = self.engine.spawn(self._phase(cursor), f"{self.state.number} {phase_path}")
+
+    def _recover(self, phase_path: str, path: str, node: UnitProcedure) -> Cursor:
+        cursor = self._cursor(phase_path, path, node)
+        cursor.replay(self.state.phase(phase_path))
+        return cursor
+
+    def _cursor(self, phase_path: str, path: str, node: UnitProcedure) -> Cursor:
+        call = cast("PhaseCall", find(self.state.known_recipe().procedure, phase_path, self.state.progress))
+        open_ = self.state.phase(phase_path)
+        cursor = Cursor(phase_path, call, node, path, self.engine.phases(open_.phase, open_.version), open_)
+        self.cursors[phase_path] = cursor
+        return cursor
+
+    def _take_actions(self, path: str) -> None:
+        for action in commands.actions(self.state).get(path, ()):
+            self._take(path, action)
+
+    def _take(self, path: str, action: Action) -> None:
+        now = self.engine.clock.now()
+        match action:
+            case StartPhase():
+                self.commit(self._start_phase(path, action))
+            case FinishUnitProcedure():
+                self._finish(action)
+            case _:
+                self.commit(commands.take(self.state, action, now))
+
+    def _start_phase(self, path: str, action: StartPhase) -> Decision:
+        """A phase starts and asks for its first step, in one commit."""
+        yield from commands.take(self.state, action, self.engine.clock.now())
+        node = cast("UnitProcedure", find(self.state.known_recipe().procedure, path, self.state.progress))
+        cursor = self._cursor(action.path, path, node)
+        cursor.send(None, first=True)
+        yield from self._next(cursor)
+
+    def _finish(self, action: FinishUnitProcedure) -> None:
+        roles = commands.roles_free(self.state, action.path)
+        given_back = [self.state.units[role] for role in roles]
+
+        def decision() -> Decision:
+            yield from commands.take(self.state, action, self.engine.clock.now())
+            for role in roles:
+                yield Draft("unit_unbound", {"role": role, "unit": self.state.units[role]})
+
+        self.commit(decision(), *self.engine.release_parts(self.state.number, given_back))
+        self.engine.allocate()
+
+    # --- hold, restart --------------------------------------------------------------------------------
+
+    def _finishing(self, path: str) -> bool:
+        """Whether a phase that cannot be held is still being finished, or a device still acts."""
+        mine = [cursor for cursor in self.cursors.values() if cursor.up == path]
+        return any(cursor.acting or self.runs(cursor) for cursor in mine)
+
+    def _acting(self, path: str) -> bool:
+        return any(cursor.acting for cursor in self.cursors.values() if cursor.up == path)
+
+    async def _make_safe(self, path: str, node: UnitProcedure) -> None:
+        safe = next((c.call.hold.safe for c in self.cursors.values() if c.up == path and c.call.hold.safe), "")
+        for role in (node.unit, *node.also):
+            unit = self.state.units.get(role, "")
+            if unit and not self.engine.equipment.manual(unit):
+                await self._make_unit_safe(path, unit, safe or "keep_environment")
+
+    async def _make_unit_safe(self, path: str, unit: str, safe: str) -> None:
+        command = command_id(self.state.number, f"{path}!safe", self.state.entries, 1)
+        body: PlainDict = {"path": path, "unit": unit, "safe": safe, "command": command}
+        await self.commit(iter((Draft("safe_asked", body),))).durable
+        try:
+            await self.engine.equipment.safe(unit, safe, command)
+        except DeviceError as error:
+            sentence = f"{unit} did not confirm the safe state '{safe}': {error} Look at it at once."
+            self.commit(self._unsafe(path, body, sentence))
+        else:
+            self.commit(iter((Draft("safe_reached", body),)))
+
+    def _unsafe(self, path: str, body: PlainDict, sentence: str) -> Decision:
+        yield Draft("safe_failed", {**body, "sentence": sentence})
+        yield commands.deviation(self.state, "critical", sentence, path)
+
+    def _held(self, path: str) -> None:
+        if path in self.wanted:
+            self.wanted.discard(path)
+            self.confirmed.add(path)
+            supervisor = Actor("system", "kweek", "supervisor")
+            self.commit(commands.command(self.state, path, "restart", supervisor, "as decided"))
+
+    async def _restart(self, path: str, node: UnitProcedure) -> None:
+        """A person confirms before set-points move."""
+        if path not in self.confirmed:
+            if not any(task.kind == "restart" and task.path == path for task in self.state.tasks.values()):
+                text = f"Confirm that {path} of batch {self.state.number} is fit to go on: equipment, cells, connections."
+                self.commit(iter((commands.open_task(self.state, path, "restart", "operator", {"text": text}),)))
+            return
+        self.confirmed.discard(path)
+        await self._restore(path, node)
+        self._settle_element(path, "Restarting")
+
+    async def _restore(self, path: str, node: UnitProcedure) -> None:
+        """Give the unit its last set-points again (idempotent, recorded)."""
+        for role in (node.unit, *node.also):
+            unit = self.state.units.get(role, "")
+            for tag, value in self.state.set_points.get(unit, {}).items():
+                command = command_id(self.state.number, f"{path}!restore/{tag}", self.state.entries, 1)
+                body: PlainDict = {"path": path, "unit": unit, "tag": tag, "value": plain(value), "command": command}
+                await self.commit(iter((Draft("set_restored", body),))).durable
+                try:
+                    await self.engine.equipment.set(unit, tag, cast("Quantity", value), command)
+                except DeviceError as error:
+                    sentence = f"The set-point {tag} of {unit} could not be restored: {error}"
+                    self.commit(iter((commands.deviation(self.state, "major", sentence, path),)))
+
+    # --- a phase --------------------------------------------------------------------------------------
+
+    async def _phase(self, cursor: Cursor) -> None:
+        while cursor.path in self.state.phases:
+            signal = self.signal
+            if cursor.held_back is not None:
+                if self.runs(cursor):
+                    self.commit(self._go_on(cursor, cursor.held_back[0]))
+                else:
+                    await self.change(signal)
+            else:
+                await self.performer.perform(cursor)
+
+    def complete(
+        self, cursor: Cursor, reply: Value, actor: Actor = SYSTEM, *parts: Part, kept: Reply | None = None,
+        before: Decision | None = None, **more: object,
+    ) -> Submission:  # fmt: skip
+        """The step has its outcome: record it and, in the same commit, ask for the next."""
+        submission = self.commit(self._outcome(cursor, reply, actor, before, **more), *parts, reply=kept)
+        cursor.wake()
+        return submission
+
+    def _outcome(
+        self, cursor: Cursor, reply: Value, actor: Actor, before: Decision | None, **more: object
+    ) -> Decision:  # fmt: skip
+        yield from before or ()
+        yield from commands.done(self.state, cursor.path, reply, actor, **more)  # pyright: ignore[reportArgumentType]
+        if self.runs(cursor):
+            yield from self._go_on(cursor, reply)
+        else:
+            cursor.held_back = (reply,)
+
+    def _go_on(self, cursor: Cursor, reply: Value) -> Decision:
+        cursor.held_back = None
+        try:
+            cursor.send(reply)
+        except KweekError as error:
+            sentence = f"The phase '{cursor.path}' cannot go on: {error}"
+            yield commands.deviation(self.state, "critical", sentence, cursor.path)
+            yield from commands.hold_by_system(self.state, cursor.up, sentence)
+            return
+        yield from self._next(cursor)
+
+    def _next(self, cursor: Cursor) -> Decision:
+        """Ask for the cursor's step, or finish its phase. Work done by hand meanwhile is its outcome."""
+        now = self.engine.clock.now()
+        while cursor.step is not None:
+            step = cursor.step
+            unit = self.unit_of(cursor, step)
+            by_hand = self.by_hand(unit, step)
+            yield from commands.ask(self.state, cursor.path, step, unit, now, by_hand)
+            credit = None if by_hand is not None else self._credit(unit, step)
+            if credit is None:
+                return
+            results = decode(self.state.by_hand[credit]["results"])
+            yield from commands.done(self.state, cursor.path, results, by_hand=credit)
+            cursor.send(results)
+        cursor.run.close()
+        self.cursors.pop(cursor.path, None)
+        yield from commands.finish_phase(self.state, cursor.call, cursor.path, cursor.results, now)
+
+    def unit_of(self, cursor: Cursor, step: Step) -> str:
+        """The unit a step addresses; '' for steps that address none."""
+        match step:
+            case Set() | Read() | Do() | Program() | Transfer():
+                return self.state.units.get(step.unit or cursor.node.unit, "")
+            case _:
+                return ""
+
+    def by_hand(self, unit: str, step: Step) -> PlainDict | None:
+        if not unit or not self.engine.equipment.manual(unit):
+            return None
+        return self.engine.equipment.by_hand(unit, step)
+
+    def _credit(self, unit: str, step: Step) -> int | None:
+        if not isinstance(step, Do):
+            return None
+        for entry, body in self.state.by_hand.items():
+            if body["unit"] == unit and body["action"] == step.action:
+                return entry
+        return None

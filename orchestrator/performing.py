@@ -1,0 +1,346 @@
+"""What each kind of step means when it is executed against devices and people.
+
+The crash rules are here (docs/explanation: what a crash can do): a device is asked only after its
+intent is durable; after a crash an idempotent action is repeated and the repetition recorded, a
+queryable one is asked for by its command id, any other is IN DOUBT and a person decides.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, assert_never, cast
+
+from batches import commands, materials
+from batches.commands import Decision
+from batches.entries import SYSTEM, Actor, Draft, stamp
+from batches.errors import BadInput, DeviceError
+from batches.plain import Plain
+from batches.quantities import Quantity, duration
+from batches.record import OpenStep
+from batches.steps import (
+    Ask,
+    Consume,
+    Decide,
+    Do,
+    Fired,
+    First,
+    Label,
+    Produce,
+    Program,
+    Read,
+    Result,
+    Sample,
+    Scan,
+    Set,
+    Sign,
+    Step,
+    Transfer,
+    Until,
+    Value,
+    Wait,
+)
+from devices.base import DeviceUnreachable, Outcome, OutcomeUnknown, Reading
+from orchestrator.cursor import Cursor
+from orchestrator.equipment import Act
+
+if TYPE_CHECKING:
+    from orchestrator.executor import BatchRunner
+
+LATE = timedelta(seconds=5)
+"""A timer that fires later than this says so (the system was down)."""
+QUERIES = 5
+"""How often a device is asked for the outcome of a command before a person is."""
+
+
+class Performer:
+    """Carries out the step a cursor stands at, once; returns when the cursor has moved."""
+
+    def __init__(self, runner: "BatchRunner") -> None:
+        self._runner, self._engine = runner, runner.engine
+        self._state = runner.state
+
+    async def perform(self, cursor: Cursor) -> None:
+        """One step. Whoever completes it (this task, or a person's answer) moves the cursor."""
+        step, moved = cursor.step, cursor.moved
+        if step is None:
+            return
+        open_ = self._state.step(cursor.path)
+        recovered, cursor.recovered = cursor.recovered, False
+        if open_.status == "retry":
+            return await self._again(cursor, step)
+        if open_.status != "asked":
+            return await asyncio.shield(moved)
+        match step:
+            case Set() | Do() | Program() | Transfer():
+                await self._act(cursor, step, open_, recovered)
+            case Read():
+                await self._read(cursor, step, open_)
+            case Until():
+                await self._until(cursor, step, open_)
+            case Wait():
+                await self._wait(cursor, open_)
+            case First():
+                await self._first(cursor, step, open_)
+            case Produce():
+                self._produce(cursor, step)
+            case Consume() | Label() | Sample() | Result() | Ask() | Decide() | Scan() | Sign():
+                await asyncio.shield(moved)
+            case _:
+                assert_never(step)
+
+    async def _again(self, cursor: Cursor, step: Step) -> None:
+        """A person decided that the step is tried again: a new attempt, once the unit procedure runs."""
+        signal = self._runner.signal
+        if not self._runner.runs(cursor):
+            return await self._runner.change(signal)
+        unit = self._runner.unit_of(cursor, step)
+        by_hand = self._runner.by_hand(unit, step)
+        self._runner.commit(commands.ask(self._state, cursor.path, step, unit, self._engine.clock.now(), by_hand))
+
+    # --- devices --------------------------------------------------------------------------------------
+
+    async def _act(self, cursor: Cursor, step: Act, open_: OpenStep, recovered: bool) -> None:
+        if self._by_hand(open_):
+            return await asyncio.shield(cursor.moved)
+        cursor.acting = True
+        try:
+            await self._runner.durable()
+            if recovered and not await self._may_act_again(cursor, step, open_):
+                return
+            await self._ask_device(cursor, step, open_)
+        finally:
+            cursor.acting = False
+            self._runner.changed()
+
+    def _by_hand(self, open_: OpenStep) -> bool:
+        return not open_.unit or self._engine.equipment.manual(open_.unit)
+
+    async def _may_act_again(self, cursor: Cursor, step: Act, open_: OpenStep) -> bool:
+        """After a crash: what became of the intent? True if the device may be asked (again)."""
+        if self._engine.equipment.repeatability(open_.unit, step) == "non_repeatable":
+            self._doubt(cursor, open_, "the system stopped while it was under way")
+            return False
+        if self._engine.equipment.repeatability(open_.unit, step) == "queryable":
+            return await self._inquire(cursor, step, open_, "the system stopped while it was under way")
+        await self._repeat(cursor, open_, "idempotent; the system stopped before its outcome was recorded")
+        return True
+
+    async def _repeat(self, cursor: Cursor, open_: OpenStep, why: str) -> None:
+        body: dict[str, Plain] = {
+            "path": cursor.path, "number": open_.number, "attempt": open_.attempt, "command": open_.command, "why": why,
+        }  # fmt: skip
+        await self._runner.commit(iter((Draft("step_repeated", body),))).durable
+
+    async def _inquire(self, cursor: Cursor, step: Act, open_: OpenStep, why: str) -> bool:
+        """Ask the device what became of a command. True if it was never received or still runs: then
+        the same command id may be sent, and the device acts once."""
+        outcome = await self._status(open_)
+        match outcome.status:
+            case "done" | "failed":
+                self._conclude(cursor, step, open_, outcome, reconciled=why)
+                return False
+            case "not_seen":
+                await self._repeat(cursor, open_, f"the device never received it; {why}")
+                return True
+            case "running":
+                await self._repeat(cursor, open_, f"still running at the device under the same command id; {why}")
+                return True
+            case "unknown":
+                self._doubt(cursor, open_, why)
+                return False
+
+    async def _status(self, open_: OpenStep) -> Outcome:
+        pause = self._engine.settings.retry_first
+        for _ in range(QUERIES):
+            try:
+                return await self._engine.equipment.status(open_.unit, open_.command)
+            except DeviceError:
+                await self._engine.clock.sleep_until(self._engine.clock.now() + pause)
+                pause *= 2
+        return Outcome("unknown")
+
+    async def _ask_device(self, cursor: Cursor, step: Act, open_: OpenStep) -> None:
+        until = self._engine.clock.now() + self._engine.settings.reach_for
+        pause = self._engine.settings.retry_first
+        while True:
+            try:
+                outcome = await self._with_prompts(cursor, step, open_)
+            except DeviceUnreachable as error:
+                if self._engine.clock.now() >= until:
+                    return self._fail(cursor, f"{open_.unit} could not be reached: {error}")
+                await self._engine.clock.sleep_until(self._engine.clock.now() + pause)
+                pause = min(pause * 2, self._engine.settings.reach_for)
+            except OutcomeUnknown as error:
+                return await self._unknown(cursor, step, open_, str(error))
+            except DeviceError as error:
+                return self._fail(cursor, f"{open_.unit}: {error}")
+            else:
+                return self._conclude(cursor, step, open_, outcome)
+
+    async def _unknown(self, cursor: Cursor, step: Act, open_: OpenStep, why: str) -> None:
+        match self._engine.equipment.repeatability(open_.unit, step):
+            case "queryable":
+                if await self._inquire(cursor, step, open_, why):
+                    await self._ask_device(cursor, step, open_)
+            case "idempotent":
+                await self._repeat(cursor, open_, f"idempotent; {why}")
+                await self._engine.clock.sleep_until(self._engine.clock.now() + self._engine.settings.retry_first)
+                await self._ask_device(cursor, step, open_)
+            case "non_repeatable":
+                self._doubt(cursor, open_, why)
+
+    async def _with_prompts(self, cursor: Cursor, step: Act, open_: OpenStep) -> Outcome:
+        """The device acts; where its own programme asks something, a person gets a task."""
+        acting = asyncio.ensure_future(
+            self._engine.equipment.act(open_.unit, step, open_.command, self._state.number)
+        )
+        try:
+            while isinstance(step, Program):
+                due = self._engine.clock.now() + self._engine.settings.prompt_every
+                if await self._engine.clock.wait(acting, due):
+                    break
+                await self._prompt(cursor, open_)
+            return await acting
+        finally:
+            acting.cancel()
+
+    async def _prompt(self, cursor: Cursor, open_: OpenStep) -> None:
+        try:
+            text = await self._engine.equipment.prompt(open_.unit, open_.command)
+        except DeviceError:
+            return  # the action itself reports what is wrong with the link
+        asked = [t for t in self._state.tasks.values() if t.kind == "prompt" and t.path == cursor.path]
+        if text and not any(t.content["text"] == text for t in asked):
+            content = {"text": text, "unit": open_.unit, "command": open_.command}
+            self._runner.commit(iter((commands.open_task(self._state, cursor.path, "prompt", "operator", content),)))
+
+    def _conclude(self, cursor: Cursor, step: Act, open_: OpenStep, outcome: Outcome, **more: Plain) -> None:
+        if outcome.status != "done":
+            return self._fail(cursor, f"{open_.unit} reports that {commands.text_of(open_.step)} failed: {outcome.text}")
+        results: dict[str, Value] = dict(outcome.results)
+        if outcome.evidence:
+            results["evidence"] = hashlib.sha256(outcome.evidence).hexdigest()
+        actor = Actor("device", open_.unit)
+        reply: Value = None if isinstance(step, Set) else results
+        self._runner.complete(cursor, reply, actor, before=self._evidence(cursor, open_, outcome), **more)
+
+    def _evidence(self, cursor: Cursor, open_: OpenStep, outcome: Outcome) -> Decision:
+        """The device's own event file, kept whole in the record."""
+        if outcome.evidence:
+            yield Draft("evidence_kept", {
+                "path": cursor.path, "unit": open_.unit, "command": open_.command,
+                "digest": hashlib.sha256(outcome.evidence).hexdigest(),
+                "text": outcome.evidence.decode("utf-8", errors="backslashreplace"),
+            }, Actor("device", open_.unit))  # fmt: skip
+
+    def _fail(self, cursor: Cursor, sentence: str) -> None:
+        self._runner.commit(commands.failed(self._state, cursor.path, sentence))
+
+    def _doubt(self, cursor: Cursor, open_: OpenStep, why: str) -> None:
+        sentence = (
+            f"Nobody knows whether {open_.unit} carried out {commands.text_of(open_.step)} ({cursor.path}): {why}. "
+            "Look at the unit and say what happened."
+        )
+        self._runner.commit(commands.in_doubt(self._state, cursor.path, sentence))
+
+    # --- reading and waiting ----------------------------------------------------------------------------
+
+    async def good_reading(self, unit: str, tag: str) -> Reading | None:
+        """A reading of good quality, or None: a stale or bad value is never taken for a good one."""
+        try:
+            reading = await self._engine.equipment.read(unit, tag)
+        except DeviceError:
+            return None
+        return reading if reading.quality == "good" else None
+
+    async def _read(self, cursor: Cursor, step: Read, open_: OpenStep) -> None:
+        if self._by_hand(open_):
+            return await asyncio.shield(cursor.moved)
+        until = self._engine.clock.now() + self._engine.settings.reach_for
+        while (reading := await self.good_reading(open_.unit, step.tag)) is None:
+            if self._engine.clock.now() >= until:
+                return self._fail(cursor, f"{open_.unit} gives no good value of {step.tag}; check its sensor and link.")
+            await self._engine.clock.sleep_until(self._engine.clock.now() + self._engine.settings.retry_first)
+        self._runner.complete(cursor, reading.value, Actor("device", open_.unit), measured=stamp(reading.at))
+
+    async def _until(self, cursor: Cursor, step: Until, open_: OpenStep) -> None:
+        reading = await self._watch(cursor, step, None)
+        if reading is not None:
+            unit = self._state.units.get(step.unit or cursor.node.unit, "")
+            self._runner.complete(cursor, reading.value, Actor("device", unit), measured=stamp(reading.at))
+
+    async def _watch(self, cursor: Cursor, step: Until, until: datetime | None) -> Reading | None:
+        """Look at a tag until its condition holds; None when `until` or a move of the cursor came first."""
+        unit = self._state.units.get(step.unit or cursor.node.unit, "")
+        every = self._engine.settings.look_every if step.every is None else duration(step.every)
+        moved = cursor.moved
+        while True:
+            reading = await self.good_reading(unit, step.tag)
+            if reading is not None and _holds(step, reading.value):
+                return reading
+            due = self._engine.clock.now() + every
+            if until is not None and until <= self._engine.clock.now():
+                return None
+            if await self._engine.clock.wait(moved, due if until is None else min(due, until)):
+                return None
+
+    async def _wait(self, cursor: Cursor, open_: OpenStep) -> None:
+        due = cast("datetime", open_.dues[0])
+        if not await self._engine.clock.wait(cursor.moved, due):
+            self._runner.complete(cursor, None, SYSTEM, **self._timer(due))
+
+    def _timer(self, due: datetime) -> dict[str, Plain]:
+        """Both times, when a timer fired late because the system was down."""
+        now = self._engine.clock.now()
+        return {"due": stamp(due), "fired": stamp(now)} if now - due > LATE else {}
+
+    async def _first(self, cursor: Cursor, step: First, open_: OpenStep) -> None:
+        """Whichever option comes first; ties by order. Tasks among the options are answered elsewhere."""
+        dues = [due for due in open_.dues if due is not None]
+        ends = min(dues, default=None)
+        watched = [(i, option) for i, option in enumerate(step.options) if isinstance(option, Until)]
+        moved = cursor.moved
+        fired = await self._first_until(cursor, watched, ends) if watched else None
+        if fired is None and not moved.done() and not await self._engine.clock.wait(moved, ends) and ends is not None:
+            fired = Fired(open_.dues.index(ends)), self._timer(ends), SYSTEM
+        if fired is not None and not moved.done():
+            self._runner.complete(cursor, fired[0], fired[2], **fired[1])
+
+    async def _first_until(
+        self, cursor: Cursor, watched: Sequence[tuple[int, Until]], ends: datetime | None
+    ) -> tuple[Fired, dict[str, Plain], Actor] | None:
+        looks = {
+            asyncio.ensure_future(self._watch(cursor, option, ends)): (index, option) for index, option in watched
+        }
+        try:
+            done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+            found = sorted((looks[look], look.result()) for look in done if look.result() is not None)
+        finally:
+            for look in looks:
+                look.cancel()
+        if not found:
+            return None
+        (index, option), reading = found[0]
+        assert reading is not None  # filtered above
+        unit = self._state.units.get(option.unit or cursor.node.unit, "")
+        return Fired(index, reading.value), {"measured": stamp(reading.at)}, Actor("device", unit)
+
+    # --- material ---------------------------------------------------------------------------------------
+
+    def _produce(self, cursor: Cursor, step: Produce) -> None:
+        recipe, number = self._state.known_recipe(), self._engine.new_lot()
+        material = recipe.materials.get(step.material)
+        if material is None:
+            raise BadInput(f"The recipe has no material '{step.material}' to produce in '{cursor.path}'.")
+        parents = sorted({use.lot for use in self._state.used})
+        drafts = materials.produce(
+            number, material, step.quantity, self._state.number, cursor.path, step.containers, parents,
+            self._state.identity,
+        )  # fmt: skip
+        self._runner.complete(cursor, number, SYSTEM, (f"lot/{number}", drafts), containers=step.containers)
+
+
+def _holds(step: Until, value: Quantity) -> bool:
+    low = step.at_least is None or value >= step.at_least
+    return low and (step.at_most is None or value <= step.at_most)
