@@ -76,8 +76,8 @@ def test_an_uncertain_value_may_accuse_but_a_bad_one_says_nothing() -> None:
 
 
 def test_silence_is_an_event_and_only_a_good_reading_ends_it() -> None:
-    looks = ((0, GOOD), (5, None), (11, GOOD, "uncertain"), (12, GOOD, "bad"), (13, GOOD))
-    assert run(WATCH, *looks) == [
+    events = run(WATCH, (0, GOOD), (5, None), (11, GOOD, "uncertain"), (12, GOOD, "bad"), (13, GOOD))
+    assert events == [
         Event("silence_started", "temperature", at(10), at(0)),
         Event("silence_ended", "temperature", at(13), at(0)),
     ]
