@@ -39,7 +39,8 @@ class Phase:
     procedure. `unit_class`: what that unit must be ('' any). `sets`, `reads`, `does`: tags and actions
     (programmes as 'program:<name>') it may ask of the unit; where the action is the value of a text
     parameter, the parameter's name stands in its place. `only_with`: tag or action (as it stands in
-    `sets`, `reads`, `does`) -> the optional parameter without which it is never asked.
+    `sets`, `reads`, `does`) -> the optional parameter without which it is never asked; '!name': the
+    parameter with which it is never asked.
     `consumes`, `produces`, `samples`: names of the parameters that say which (an optional one that
     is not given names nothing).
     `touches`: parameters naming patient material that is open during the phase.

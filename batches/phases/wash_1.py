@@ -1,0 +1,42 @@
+"""Wash cells: in the unit's own programme, or by hand."""
+
+from batches.phases.base import Declared, Phase
+from batches.phases.common_1 import UNIT, takes_people
+from batches.quantities import Quantity
+from batches.steps import Consume, Do, PhaseRun, Program
+
+
+def wash(
+    *, medium: str, quantity: Quantity, volume: Quantity, program: str = "", washes: int = 1, unit: str = ""
+) -> PhaseRun:
+    yield Consume(medium, quantity)
+    if program:
+        yield Program(program, {"volume": volume}, unit)
+    else:
+        yield Do("wash", {"medium": medium, "volume": volume, "times": washes}, unit)
+    return {"volume": volume}
+
+
+PHASE = Phase(
+    name="wash",
+    version=1,
+    run=wash,
+    about="Washes cells and leaves them in fresh medium or buffer.",
+    parameters={
+        "medium": Declared("material", about="medium or buffer used"),
+        "quantity": Declared("quantity", "$medium", about="of the medium, in all"),
+        "volume": Declared("quantity", "mL", about="volume of the suspension afterwards"),
+        "program": Declared(
+            "text", default="", optional=True, about="programme of the unit; without it, by hand"
+        ),
+        "washes": Declared("integer", default=1, about="by hand: how many times"),
+        "unit": UNIT,
+    },
+    results={"volume": Declared("quantity", "mL")},
+    does=("program:program", "wash"),
+    only_with={"program:program": "program", "wash": "!program"},
+    consumes=("medium",),
+    vessel=("empty", "+volume"),
+    holds=(),
+    duration=takes_people,
+)
