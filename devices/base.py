@@ -15,7 +15,7 @@ DeviceError
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from batches.errors import DeviceError
 from batches.quantities import Quantity
@@ -111,4 +111,21 @@ class Device(Protocol):
     async def stop(self) -> None: ...
     def repeatability(self, action: str) -> Repeatability:
         """For 'set', 'safe', an action name, 'program:<name>' or 'transfer'."""
+        ...
+
+
+@runtime_checkable
+class Prompting(Protocol):
+    """A device whose programmes may ask a person something while they run.
+
+    While `do('program:…')` runs, the caller looks at `prompt` now and then, shows the text to a
+    person, and gives the answer. Both may raise a DeviceError like any other call.
+    """
+
+    async def prompt(self, command_id: str) -> str | None:
+        """What the command's programme asks at present; None if it asks nothing."""
+        ...
+
+    async def answer_prompt(self, command_id: str, text: str) -> None:
+        """Answer the prompt last read for this command. The same answer twice is taken once."""
         ...
