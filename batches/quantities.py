@@ -136,6 +136,11 @@ def _conversion(source: str, target: str) -> tuple[Fraction, Fraction]:
     return factor / target_factor, (offset - target_offset) / target_factor
 
 
+def same_measure(left: str, right: str) -> None:
+    """Refuse two units of measure that cannot be compared. Raises BadInput."""
+    _conversion(left, right)
+
+
 def _rounded(exact: Fraction, context: Context) -> Decimal:
     return context.divide(Decimal(exact.numerator), Decimal(exact.denominator))
 
@@ -209,7 +214,7 @@ class Quantity:
         return _result(ARITHMETIC.divide(self.value, other.value), product_unit(self.unit, other.unit, -1))
 
     def __neg__(self) -> "Quantity":
-        _no_point(self.unit, "The opposite")
+        no_point(self.unit, "The opposite")
         return Quantity(ARITHMETIC.minus(self.value), self.unit)
 
     @property
@@ -237,7 +242,8 @@ def _addend(amount: Quantity, unit: str) -> Quantity:
     return amount.to(_difference_unit(unit) if is_difference(amount.unit) and is_offset(unit) else unit)
 
 
-def _no_point(unit: str, what: str) -> None:
+def no_point(unit: str, what: str) -> None:
+    """Refuse a unit of measure that is a point on a scale (degC). Raises BadInput."""
     if is_offset(unit):
         raise BadInput(
             f"{what} of a temperature in {unit} means nothing; convert it to K, or use a difference."
@@ -272,8 +278,8 @@ def sum_unit(left: str, right: str, sign: int) -> str:
 @cache
 def product_unit(left: str, right: str, sign: int) -> str:
     """The unit text of a product (sign 1) or quotient (sign -1), spelled the same way ever after."""
-    _no_point(left, "A product or quotient")
-    _no_point(right, "A product or quotient")
+    no_point(left, "A product or quotient")
+    no_point(right, "A product or quotient")
     if not right or (not left and sign == 1):
         return left or right
     powers: dict[str, Fraction] = {}
