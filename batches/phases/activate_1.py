@@ -3,7 +3,7 @@
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import UNIT, scan_identity, scan_unit, takes_people
 from batches.quantities import Quantity
-from batches.steps import Consume, PhaseRun, Program, Scan
+from batches.steps import Consume, PhaseRun, Program, Scan, Set
 
 
 def activate(
@@ -15,8 +15,10 @@ def activate(
     yield Scan(f"Scan the lot label of {cells}.", f"lot:{cells}")
     yield Consume(reagent, reagent_quantity)
     yield Consume(medium, volume)
-    yield Program(program, {"cells": seed, "volume": volume, "temperature": temperature, "co2": co2}, unit)
-    return {"density": (seed / volume).to("cell/mL")}
+    yield Set("temperature", temperature, unit)
+    yield Set("co2", co2, unit)
+    yield Program(program, {"cells": seed, "volume": volume}, unit)
+    return {}
 
 
 PHASE = Phase(
@@ -36,8 +38,8 @@ PHASE = Phase(
         "program": Declared("text", default="activate_culture"),
         "unit": UNIT,
     },
-    results={"density": Declared("quantity", "cell/mL")},
     unit_class="closed_cell_processor",
+    sets=("temperature", "co2"),
     does=("program:program",),
     consumes=("reagent", "medium"),
     vessel=("empty", "+volume"),

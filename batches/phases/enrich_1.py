@@ -9,19 +9,13 @@ REAGENTS = ("beads", "more_beads", "buffer", "medium")
 
 
 def enrich(
-    *,
-    material: str,
-    product: str,
-    volume: Quantity,
-    program: str = "enrich",
-    unit: str = "",
-    **reagents: Value,
-) -> PhaseRun:
+    *, material: str, cells: Quantity, product: str, program: str = "enrich", unit: str = "", **reagents: Value
+) -> PhaseRun:  # fmt: skip
     yield from scan_identity(f"on the container of {material}")
     yield from scan_unit(unit)
     yield Scan(f"Scan the lot label of {material}.", f"lot:{material}")
     yield from consume_listed(reagents, REAGENTS)
-    reply = yield Program(program, {"volume": volume}, unit)
+    reply = yield Program(program, {"cells": cells}, unit)
     out = yield from told(reply, "volume", f"Enter the volume of {product}.", "mL", "1000 mL")
     lot = yield Produce(product, out)
     return {"lot": lot, "volume": out}
@@ -34,8 +28,8 @@ PHASE = Phase(
     about="Selects cells with magnetic beads; the processor runs its own programme.",
     parameters={
         "material": Declared("material", about="the starting material, issued to the batch before"),
+        "cells": Declared("quantity", "cell", about="cells of the wanted kind in the starting material"),
         "product": Declared("material", about="the enriched cells, by volume"),
-        "volume": Declared("quantity", "mL", about="volume of the starting material that is connected"),
         **listed(REAGENTS, "reagent of the selection"),
         "program": Declared("text", default="enrich"),
         "unit": UNIT,

@@ -1,17 +1,21 @@
 """Harvest a vessel or a closed processor, and make a lot of what comes out."""
 
+from collections.abc import Mapping
+
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import UNIT, scan_identity, scan_unit, takes_people, told
-from batches.steps import Do, PhaseRun, Produce, Program
+from batches.quantities import Quantity
+from batches.steps import Do, PhaseRun, Produce, Program, Value
 
 
-def harvest(*, product: str, program: str = "", unit: str = "") -> PhaseRun:
+def harvest(*, product: str, volume: Quantity | None = None, program: str = "", unit: str = "") -> PhaseRun:
     yield from scan_identity("on the culture")
     yield from scan_unit(unit)
-    reply = yield Program(program, {}, unit) if program else Do("harvest", {}, unit)
-    volume = yield from told(reply, "volume", f"Enter the volume of {product}.", "mL", "5000 mL")
-    lot = yield Produce(product, volume)
-    return {"lot": lot, "volume": volume}
+    given: Mapping[str, Value] = {} if volume is None else {"volume": volume}
+    reply = yield Program(program, given, unit) if program else Do("harvest", given, unit)
+    out = yield from told(reply, "volume", f"Enter the volume of {product}.", "mL", "5000 mL")
+    lot = yield Produce(product, out)
+    return {"lot": lot, "volume": out}
 
 
 PHASE = Phase(
@@ -21,6 +25,9 @@ PHASE = Phase(
     about="Takes the whole culture out; the unit tells the volume, or two people enter it.",
     parameters={
         "product": Declared("material", about="what is harvested, by volume"),
+        "volume": Declared(
+            "quantity", "mL", optional=True, about="where the unit concentrates: the volume aimed at"
+        ),
         "program": Declared(
             "text", default="", optional=True, about="programme of the unit, where it has one"
         ),

@@ -17,10 +17,7 @@ from batches.phases.common_1 import (
 from batches.quantities import Quantity
 from batches.steps import Ask, Field, First, PhaseRun, Wait
 
-LOOK = {
-    "normal": Field("yes_no", label="appearance as expected, no sign of contamination or leak"),
-    "remark": Field("text", label="what you saw"),
-}
+LOOK = {"normal": Field("yes_no", label="appearance as expected, no sign of contamination or leak")}
 
 
 def hold_culture(

@@ -12,12 +12,12 @@ from batches.phases.common_1 import (
     takes_people,
 )
 from batches.quantities import Quantity
-from batches.steps import Consume, Do, PhaseRun, Scan
+from batches.steps import Consume, Do, PhaseRun, Scan, Value
 
 
 def inoculate(
-    *, cells: Quantity, volume: Quantity, material: str = "", amount: Quantity | None = None, unit: str = "",
-    **environment: Quantity,
+    *, volume: Quantity, cells: Quantity | None = None, aggregates: Quantity | None = None, material: str = "",
+    amount: Quantity | None = None, unit: str = "", **environment: Quantity,
 ) -> PhaseRun:  # fmt: skip
     yield from scan_identity("on the cells")
     yield from scan_unit(unit)
@@ -26,23 +26,20 @@ def inoculate(
     elif material:
         yield Scan(f"Scan the lot label of {material}.", f"lot:{material}")
     yield from set_points(environment, unit)
-    yield Do("inoculate", {"cells": cells, "volume": volume}, unit)
-    return {"density": density(cells, volume)}
-
-
-def density(cells: Quantity, volume: Quantity) -> Quantity:
-    """Cells by volume, in cells per millilitre."""
-    return (cells / volume).to("cell/mL")
+    given: dict[str, Value] = {"cells": cells, "aggregates": aggregates, "volume": volume}
+    yield Do("inoculate", {name: value for name, value in given.items() if value is not None}, unit)
+    return {}
 
 
 PHASE = Phase(
     name="inoculate",
     version=1,
     run=inoculate,
-    about="Brings cells into a vessel. With `amount` their lot is consumed here, without it only scanned.",
+    about="Brings cells or aggregates, suspended in medium, into a vessel. With `amount` their lot is consumed here, without it only scanned.",
     parameters={
-        "cells": Declared("quantity", "cell", about="viable cells brought in"),
-        "volume": Declared("quantity", "mL", about="volume in the vessel afterwards, from empty"),
+        "volume": Declared("quantity", "mL", about="of the suspension"),
+        "cells": Declared("quantity", "cell", optional=True, about="viable cells in it"),
+        "aggregates": Declared("quantity", "aggregate", optional=True, about="or aggregates in it"),
         "material": Declared("material", optional=True, about="the cells, where they carry a lot label"),
         "amount": Declared(
             "quantity", "$material", optional=True, about="how much of the material is consumed"
@@ -50,7 +47,6 @@ PHASE = Phase(
         **ENVIRONMENT,
         "unit": UNIT,
     },
-    results={"density": Declared("quantity", "cell/mL")},
     sets=ENVIRONMENT_TAGS,
     does=("inoculate",),
     only_with=ONLY_GIVEN,

@@ -5,7 +5,7 @@ from batches.phases.common_1 import AT_REST, UNIT, decide, mapping_of, scan_unit
 from batches.quantities import Quantity
 from batches.steps import Ask, Consume, Field, PhaseRun, Program
 
-PASSED = "passed"
+PASSED = "pass"
 INSTALLED = {
     "installed": Field("yes_no", critical=True, label="installed as its instruction says, connections tight"),
     "intact": Field("yes_no", critical=True, label="packaging was intact, no damage seen"),
@@ -18,10 +18,10 @@ def setup(*, set: str, quantity: Quantity, program: str = "", unit: str = "") ->
         lot = yield Consume(set, quantity)
         found = yield Ask(f"Install {set}. Answer when it is in place.", INSTALLED)
         sound = yes_in(found, "installed") and yes_in(found, "intact")
-        integrity = PASSED if sound else "failed"
+        integrity = PASSED if sound else "fail"
         if program and sound:
-            told = mapping_of((yield Program(program, {}, unit))).get("integrity", PASSED)
-            integrity = told if isinstance(told, str) else "failed"
+            told = mapping_of((yield Program(program, {}, unit))).get("integrity_test", PASSED)
+            integrity = told if isinstance(told, str) else "fail"
         if integrity == PASSED or attempt == 2:
             break
         options = ("replace the set", "use it under a deviation")
@@ -44,7 +44,7 @@ PHASE = Phase(
         ),
         "unit": UNIT,
     },
-    results={"lot": Declared("text"), "integrity": Declared("text", about="'passed', or what the unit says")},
+    results={"lot": Declared("text"), "integrity": Declared("text", about="'pass', or what the unit says")},
     does=("program:program",),
     only_with={"program:program": "program"},
     consumes=("set",),

@@ -14,7 +14,7 @@ CHECKS = {
 
 
 def transduce(
-    *, vector: str, vector_volume: Quantity, volume: Quantity, medium: str, medium_volume: Quantity,
+    *, vector: str, moi: Quantity, volume: Quantity, medium: str, medium_volume: Quantity,
     program: str = "transduce", unit: str = "",
 ) -> PhaseRun:  # fmt: skip
     yield from scan_identity("on the culture")
@@ -22,7 +22,7 @@ def transduce(
     lot = yield Scan(f"Scan the lot label of the thawed {vector}.", f"lot:{vector}")
     yield Ask(f"Check the certificate of {vector}.", CHECKS)
     yield Consume(medium, medium_volume)
-    yield Program(program, {"vector_volume": vector_volume, "volume": volume}, unit)
+    yield Program(program, {"moi": moi, "volume": volume}, unit)
     return {"lot": lot}
 
 
@@ -33,7 +33,7 @@ PHASE = Phase(
     about="Adds a thawed vector to the culture; patient, unit and vector lot are scanned first (gates 7 and 8).",
     parameters={
         "vector": Declared("material", about="the vector, thawed and consumed before"),
-        "vector_volume": Declared("quantity", "mL", about="vector added"),
+        "moi": Declared("quantity", "", about="multiplicity of infection: transducing units by cell"),
         "volume": Declared("quantity", "mL", about="culture volume afterwards"),
         "medium": Declared("material"),
         "medium_volume": Declared("quantity", "mL"),

@@ -3,17 +3,20 @@
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import UNIT, takes_people
 from batches.quantities import Quantity
-from batches.steps import Consume, Do, PhaseRun, Program
+from batches.steps import Consume, Do, PhaseRun, Produce, Program
 
 
 def wash(
-    *, medium: str, quantity: Quantity, volume: Quantity, program: str = "", washes: int = 1, unit: str = ""
-) -> PhaseRun:
+    *, medium: str, quantity: Quantity, volume: Quantity, program: str = "", washes: int = 1, product: str = "",
+    unit: str = "",
+) -> PhaseRun:  # fmt: skip
     yield Consume(medium, quantity)
     if program:
         yield Program(program, {"volume": volume}, unit)
     else:
         yield Do("wash", {"medium": medium, "volume": volume, "times": washes}, unit)
+    if product:
+        return {"volume": volume, "lot": (yield Produce(product, volume))}
     return {"volume": volume}
 
 
@@ -30,12 +33,16 @@ PHASE = Phase(
             "text", default="", optional=True, about="programme of the unit; without it, by hand"
         ),
         "washes": Declared("integer", default=1, about="by hand: how many times"),
+        "product": Declared(
+            "material", default="", optional=True, about="made of the washed cells, by volume"
+        ),
         "unit": UNIT,
     },
-    results={"volume": Declared("quantity", "mL")},
+    results={"volume": Declared("quantity", "mL"), "lot": Declared("text", optional=True)},
     does=("program:program", "wash"),
     only_with={"program:program": "program", "wash": "!program"},
     consumes=("medium",),
+    produces=("product",),
     vessel=("empty", "+volume"),
     holds=(),
     duration=takes_people,
