@@ -279,13 +279,18 @@ def ask(state: BatchState, path: str, step: Step, unit: str, now: datetime, by_h
     })  # fmt: skip
 
 
+NOTHING_MORE: PlainDict = {}
+
+
 def done(
-    state: BatchState, path: str, reply: Value, actor: Actor = SYSTEM, happened_at: datetime | None = None, **more: Plain
+    state: BatchState, path: str, reply: Value, actor: Actor = SYSTEM, happened_at: datetime | None = None,
+    more: PlainDict = NOTHING_MORE,
 ) -> Decision:  # fmt: skip
-    """The outcome of the step a phase waits for. `more`: repeated, by_hand, late, timer, reading…"""
+    """The outcome of the step a phase waits for. `more`: task, signature, late, performer, by_hand,
+    due and fired (of a late timer), measured, reconciled, decision."""
     step = state.step(path)
-    body: dict[str, Plain] = {"path": path, "number": step.number, "attempt": step.attempt, "reply": plain(reply)}
-    yield Draft("step_done", body | more, actor, happened_at=happened_at)
+    body: PlainDict = {"path": path, "number": step.number, "attempt": step.attempt, "reply": plain(reply), **more}
+    yield Draft("step_done", body, actor, happened_at=happened_at)
 
 
 def failed(state: BatchState, path: str, sentence: str) -> Decision:

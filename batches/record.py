@@ -527,6 +527,8 @@ HANDLERS: dict[str, Handler] = {
     "set_restored": _kept,
     "engine_recovered": _kept,
     "hold_overrun": _kept,
+    "tag_silent": _kept,
+    "tag_heard": _kept,
     "disposed": _kept,
     "note_added": _kept,
 }  # fmt: skip

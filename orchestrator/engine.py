@@ -9,8 +9,8 @@ people is `orchestrator/answers.py`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from batches import equipment as units
 from batches import materials
@@ -24,6 +24,7 @@ from batches.numbers import LOT_PATTERN, next_number
 from batches.phases import lookup
 from batches.phases.base import Phase
 from batches.record import BatchState, fold
+from devices.base import Reading
 from devices.plant import Plant
 from orchestrator.clock import ProcessClock
 from orchestrator.equipment import Equipment
@@ -32,6 +33,12 @@ from orchestrator.store.port import Item, Reply, Store, Submission
 
 Part = tuple[str, Iterable[Draft]]
 """A stream and what is decided for it."""
+class Historian(Protocol):
+    """Where readings of tags go: beside the record, never in it."""
+
+    def keep(self, unit: str, tag: str, reading: Reading, received_at: datetime) -> None: ...
+
+
 OUTAGE = timedelta(minutes=15)
 """Time without the engine after which people reconcile the equipment before it moves again (assumed)."""
 LISTENER_LIMIT = 10_000
@@ -79,6 +86,7 @@ class Engine:
         self.granted: Callable[[Grant], None] = _nobody
         self.changed: Callable[[str], None] = _nobody
         """Called with the number of a batch after its state changed."""
+        self.historian: Historian | None = None
         self.broken = ""
         self._listeners: dict[asyncio.Queue[Event | None], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -220,6 +228,11 @@ class Engine:
         if not entries:
             raise NotFound(f"There is no batch {number}; look at the list of batches.")
         return fold(entries)
+
+    def keep_reading(self, unit: str, tag: str, reading: Reading) -> None:
+        """Hand a reading to the historian, if there is one."""
+        if self.historian is not None:
+            self.historian.keep(unit, tag, reading, self.clock.now())
 
     async def entries(self, stream: str, after: int = 0, limit: int | None = None) -> list[Entry]:
         """Durable entries of a stream."""

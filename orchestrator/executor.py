@@ -6,15 +6,16 @@ is durable before a device is asked. What a step means is in `orchestrator/perfo
 """
 
 import asyncio
+from datetime import datetime
 from typing import cast
 
 from batches import commands
 from batches.allocation import Grant, Request
-from batches.commands import Decision
+from batches.commands import NOTHING_MORE, Decision
 from batches.entries import SYSTEM, Actor, Draft
-from batches.errors import DeviceError, KweekError
+from batches.errors import DeviceError, KweekError, Refused
 from batches.numbers import command_id
-from batches.plain import PlainDict
+from batches.plain import PlainDict, text_in
 from batches.procedure import (
     Action,
     FinishUnitProcedure,
@@ -25,7 +26,7 @@ from batches.procedure import (
 )
 from batches.quantities import Quantity
 from batches.recipe import PhaseCall, UnitProcedure
-from batches.record import BatchState
+from batches.record import BatchState, Task
 from batches.states import ENDED
 from batches.steps import Do, Program, Read, Set, Step, Transfer, Value, decode, plain
 from orchestrator.cursor import Cursor
@@ -33,6 +34,10 @@ from orchestrator.engine import Engine, Part
 from orchestrator.performing import Performer
 from orchestrator.store.port import Reply, Submission
 from orchestrator.watching import watch_hold, watch_limits
+
+
+OnUnit = Set | Read | Do | Program | Transfer
+"""Steps that address a unit."""
 
 
 class BatchRunner:
@@ -47,6 +52,7 @@ class BatchRunner:
         """Unit procedures a person's decision lets go on once they are held."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self.signal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._last: asyncio.Future[None] | None = None
         self.performer = Performer(self)
 
     # --- plumbing -----------------------------------------------------------------------------------
@@ -55,13 +61,20 @@ class BatchRunner:
         return self.engine.batch_part(self.state.number, decision)
 
     def commit(self, decision: Decision, *parts: Part, reply: Reply | None = None) -> Submission:
-        return self.engine.commit(self.part(decision), *parts, reply=reply)
+        submission = self.engine.commit(self.part(decision), *parts, reply=reply)
+        self._last = submission.durable
+        return submission
 
     def changed(self) -> None:
         """Wake everything of this batch that waits for its state."""
         old, self.signal = self.signal, asyncio.get_running_loop().create_future()
         if not old.done():
             old.set_result(None)
+
+    async def durable(self) -> None:
+        """Wait until everything submitted so far is on disk."""
+        if self._last is not None:
+            await asyncio.shield(self._last)
 
     async def change(self, signal: "asyncio.Future[None]") -> None:
         await asyncio.shield(signal)
@@ -330,22 +343,22 @@ class BatchRunner:
 
     def complete(
         self, cursor: Cursor, reply: Value, actor: Actor = SYSTEM, *parts: Part, kept: Reply | None = None,
-        before: Decision | None = None, **more: object,
+        before: Decision | None = None, happened_at: datetime | None = None, more: PlainDict = NOTHING_MORE,
     ) -> Submission:  # fmt: skip
-        """The step has its outcome: record it and, in the same commit, ask for the next."""
-        submission = self.commit(self._outcome(cursor, reply, actor, before, **more), *parts, reply=kept)
+        """The step has its outcome: record it and, in the same commit, ask for the next. `before`: what
+        is said of it first; `parts`: entries of other streams; `more`: see commands.done."""
+
+        def outcome() -> Decision:
+            yield from before or ()
+            yield from commands.done(self.state, cursor.path, reply, actor, happened_at, more)
+            if self.runs(cursor):
+                yield from self._go_on(cursor, reply)
+            else:
+                cursor.held_back = (reply,)
+
+        submission = self.commit(outcome(), *parts, reply=kept)
         cursor.wake()
         return submission
-
-    def _outcome(
-        self, cursor: Cursor, reply: Value, actor: Actor, before: Decision | None, **more: object
-    ) -> Decision:  # fmt: skip
-        yield from before or ()
-        yield from commands.done(self.state, cursor.path, reply, actor, **more)  # pyright: ignore[reportArgumentType]
-        if self.runs(cursor):
-            yield from self._go_on(cursor, reply)
-        else:
-            cursor.held_back = (reply,)
 
     def _go_on(self, cursor: Cursor, reply: Value) -> Decision:
         cursor.held_back = None
@@ -360,34 +373,41 @@ class BatchRunner:
 
     def _next(self, cursor: Cursor) -> Decision:
         """Ask for the cursor's step, or finish its phase. Work done by hand meanwhile is its outcome."""
-        now = self.engine.clock.now()
         while cursor.step is not None:
-            step = cursor.step
-            unit = self.unit_of(cursor, step)
-            by_hand = self.by_hand(unit, step)
-            yield from commands.ask(self.state, cursor.path, step, unit, now, by_hand)
-            credit = None if by_hand is not None else self._credit(unit, step)
+            credit = self._credit(self.unit_of(cursor, cursor.step), cursor.step)
+            yield from self.ask(cursor, cursor.step)
             if credit is None:
                 return
             results = decode(self.state.by_hand[credit]["results"])
-            yield from commands.done(self.state, cursor.path, results, by_hand=credit)
+            yield from commands.done(self.state, cursor.path, results, more={"by_hand": credit})
             cursor.send(results)
         cursor.run.close()
         self.cursors.pop(cursor.path, None)
+        now = self.engine.clock.now()
         yield from commands.finish_phase(self.state, cursor.call, cursor.path, cursor.results, now)
+
+    def ask(self, cursor: Cursor, step: Step) -> Decision:
+        """Record what is asked; a unit that cannot be asked for it at all makes the step fail."""
+        unit, now = self.unit_of(cursor, step), self.engine.clock.now()
+        if not isinstance(step, OnUnit):
+            yield from commands.ask(self.state, cursor.path, step, "", now)
+            return
+        try:
+            by_hand = self._by_hand(unit, step)
+        except KweekError as error:
+            yield from commands.ask(self.state, cursor.path, step, unit, now)
+            yield from commands.failed(self.state, cursor.path, str(error))
+        else:
+            yield from commands.ask(self.state, cursor.path, step, unit, now, by_hand)
 
     def unit_of(self, cursor: Cursor, step: Step) -> str:
         """The unit a step addresses; '' for steps that address none."""
-        match step:
-            case Set() | Read() | Do() | Program() | Transfer():
-                return self.state.units.get(step.unit or cursor.node.unit, "")
-            case _:
-                return ""
+        return self.state.units.get(step.unit or cursor.node.unit, "") if isinstance(step, OnUnit) else ""
 
-    def by_hand(self, unit: str, step: Step) -> PlainDict | None:
-        if not unit or not self.engine.equipment.manual(unit):
-            return None
-        return self.engine.equipment.by_hand(unit, step)
+    def _by_hand(self, unit: str, step: Step) -> PlainDict | None:
+        if not unit:
+            raise Refused(f"'{commands.text_of(cast('PlainDict', plain(step)))}' names a role that has no unit here.")
+        return self.engine.equipment.by_hand(unit, step) if self.engine.equipment.manual(unit) else None
 
     def _credit(self, unit: str, step: Step) -> int | None:
         if not isinstance(step, Do):
@@ -396,3 +416,14 @@ class BatchRunner:
             if body["unit"] == unit and body["action"] == step.action:
                 return entry
         return None
+
+    async def answer_prompt(self, task: Task, text: str) -> None:
+        """Give a person's answer to the programme that asked, once it is on disk. If it does not get
+        there the programme still asks, and the person is asked again."""
+        await self.durable()
+        unit, command = text_in(task.content, "unit"), text_in(task.content, "command")
+        try:
+            await self.engine.equipment.answer_prompt(unit, command, text)
+        except DeviceError as error:
+            sentence = f"{unit} did not take the answer to '{task.content['text']}': {error}"
+            self.commit(iter((Draft("note_added", {"text": sentence}),)))

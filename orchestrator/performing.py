@@ -15,7 +15,7 @@ from batches import commands, materials
 from batches.commands import Decision
 from batches.entries import SYSTEM, Actor, Draft, stamp
 from batches.errors import BadInput, DeviceError
-from batches.plain import Plain
+from batches.plain import Plain, PlainDict
 from batches.quantities import Quantity, duration
 from batches.record import OpenStep
 from batches.steps import (
@@ -94,9 +94,7 @@ class Performer:
         signal = self._runner.signal
         if not self._runner.runs(cursor):
             return await self._runner.change(signal)
-        unit = self._runner.unit_of(cursor, step)
-        by_hand = self._runner.by_hand(unit, step)
-        self._runner.commit(commands.ask(self._state, cursor.path, step, unit, self._engine.clock.now(), by_hand))
+        self._runner.commit(self._runner.ask(cursor, step))
 
     # --- devices --------------------------------------------------------------------------------------
 
@@ -138,7 +136,7 @@ class Performer:
         outcome = await self._status(open_)
         match outcome.status:
             case "done" | "failed":
-                self._conclude(cursor, step, open_, outcome, reconciled=why)
+                self._conclude(cursor, step, open_, outcome, {"reconciled": why})
                 return False
             case "not_seen":
                 await self._repeat(cursor, open_, f"the device never received it; {why}")
@@ -215,7 +213,7 @@ class Performer:
             content = {"text": text, "unit": open_.unit, "command": open_.command}
             self._runner.commit(iter((commands.open_task(self._state, cursor.path, "prompt", "operator", content),)))
 
-    def _conclude(self, cursor: Cursor, step: Act, open_: OpenStep, outcome: Outcome, **more: Plain) -> None:
+    def _conclude(self, cursor: Cursor, step: Act, open_: OpenStep, outcome: Outcome, more: PlainDict = commands.NOTHING_MORE) -> None:
         if outcome.status != "done":
             return self._fail(cursor, f"{open_.unit} reports that {commands.text_of(open_.step)} failed: {outcome.text}")
         results: dict[str, Value] = dict(outcome.results)
@@ -223,7 +221,7 @@ class Performer:
             results["evidence"] = hashlib.sha256(outcome.evidence).hexdigest()
         actor = Actor("device", open_.unit)
         reply: Value = None if isinstance(step, Set) else results
-        self._runner.complete(cursor, reply, actor, before=self._evidence(cursor, open_, outcome), **more)
+        self._runner.complete(cursor, reply, actor, before=self._evidence(cursor, open_, outcome), more=more)
 
     def _evidence(self, cursor: Cursor, open_: OpenStep, outcome: Outcome) -> Decision:
         """The device's own event file, kept whole in the record."""
@@ -262,13 +260,13 @@ class Performer:
             if self._engine.clock.now() >= until:
                 return self._fail(cursor, f"{open_.unit} gives no good value of {step.tag}; check its sensor and link.")
             await self._engine.clock.sleep_until(self._engine.clock.now() + self._engine.settings.retry_first)
-        self._runner.complete(cursor, reading.value, Actor("device", open_.unit), measured=stamp(reading.at))
+        self._runner.complete(cursor, reading.value, Actor("device", open_.unit), more={"measured": stamp(reading.at)})
 
     async def _until(self, cursor: Cursor, step: Until, open_: OpenStep) -> None:
         reading = await self._watch(cursor, step, None)
         if reading is not None:
             unit = self._state.units.get(step.unit or cursor.node.unit, "")
-            self._runner.complete(cursor, reading.value, Actor("device", unit), measured=stamp(reading.at))
+            self._runner.complete(cursor, reading.value, Actor("device", unit), more={"measured": stamp(reading.at)})
 
     async def _watch(self, cursor: Cursor, step: Until, until: datetime | None) -> Reading | None:
         """Look at a tag until its condition holds; None when `until` or a move of the cursor came first."""
@@ -288,7 +286,7 @@ class Performer:
     async def _wait(self, cursor: Cursor, open_: OpenStep) -> None:
         due = cast("datetime", open_.dues[0])
         if not await self._engine.clock.wait(cursor.moved, due):
-            self._runner.complete(cursor, None, SYSTEM, **self._timer(due))
+            self._runner.complete(cursor, None, more=self._timer(due))
 
     def _timer(self, due: datetime) -> dict[str, Plain]:
         """Both times, when a timer fired late because the system was down."""
@@ -305,7 +303,7 @@ class Performer:
         if fired is None and not moved.done() and not await self._engine.clock.wait(moved, ends) and ends is not None:
             fired = Fired(open_.dues.index(ends)), self._timer(ends), SYSTEM
         if fired is not None and not moved.done():
-            self._runner.complete(cursor, fired[0], fired[2], **fired[1])
+            self._runner.complete(cursor, fired[0], fired[2], more=fired[1])
 
     async def _first_until(
         self, cursor: Cursor, watched: Sequence[tuple[int, Until]], ends: datetime | None
@@ -335,10 +333,10 @@ class Performer:
             raise BadInput(f"The recipe has no material '{step.material}' to produce in '{cursor.path}'.")
         parents = sorted({use.lot for use in self._state.used})
         drafts = materials.produce(
-            number, material, step.quantity, self._state.number, cursor.path, step.containers, parents,
-            self._state.identity,
+            number, material, step.quantity, step.containers, self._state.number, cursor.path, parents,
+            self._state.identity if material.identity else "",
         )  # fmt: skip
-        self._runner.complete(cursor, number, SYSTEM, (f"lot/{number}", drafts), containers=step.containers)
+        self._runner.complete(cursor, number, SYSTEM, (f"lot/{number}", drafts))
 
 
 def _holds(step: Until, value: Quantity) -> bool:

@@ -1,0 +1,218 @@
+"""Lawful changes to a running batch, corrections of what was entered, and the end of deviations.
+
+An irreplaceable batch must not be driven back to paper: a person asks, quality assurance approves;
+where cells cannot wait, a second person approves at once and QA confirms within a day (assumed).
+The verifier follows the amended tree and lists every departure. Identity can never be departed from.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from batches.commands import Decision, deviation
+from batches.entries import Actor, Draft, Entry, stamp
+from batches.errors import BadInput, NotFound, NotPermitted, RecordError, Refused
+from batches.phases import lookup
+from batches.plain import Plain, PlainDict, list_in, text_in
+from batches.procedure import find, walk_nodes
+from batches.recipe import PhaseCall
+from batches.recipe_reader import phase_call
+from batches.record import BatchState, Departure
+from batches.steps import decode, plain
+
+CONFIRM_WITHIN = timedelta(hours=24)
+"""How soon QA confirms an urgent departure (assumed; a site sets its own)."""
+MAY_REQUEST = ("operator", "supervisor", "qa")
+MAY_COUNTERSIGN = ("operator", "supervisor", "qa", "qp")
+
+
+def next_id(state: BatchState) -> str:
+    return f"C-{state.number}-{len(state.departures) + 1}"
+
+
+def request(state: BatchState, change: PlainDict, reason: str, urgent: bool, actor: Actor, now: datetime) -> Decision:
+    """Ask for a departure. `change`, by kind: skip {path, values}; repeat {path, after}; add {after,
+    phase}; parameter {path, name, value}; formula {name, value}. Raises BadInput, Refused, NotPermitted."""
+    if actor.role not in MAY_REQUEST:
+        raise NotPermitted(f"A departure is requested by an {', '.join(MAY_REQUEST)}; your role is {actor.role}.")
+    if not reason.strip():
+        raise BadInput("A departure needs a reason; say why the recipe cannot be followed.")
+    if state.ended:
+        raise Refused(f"Batch {state.number} has ended ({state.state}); nothing is left to depart from.")
+    complete = _complete(state, change)
+    _check(state, complete)
+    body: PlainDict = {"id": next_id(state), "change": complete, "reason": reason, "urgent": urgent}
+    yield Draft("departure_requested", body, actor)
+
+
+def decide(state: BatchState, identity: str, approve: bool, reason: str, actor: Actor, now: datetime) -> Decision:
+    """Approve, countersign, confirm or reject. Raises NotFound, NotPermitted, Refused."""
+    found = state.departures.get(identity)
+    if found is None:
+        raise NotFound(f"Batch {state.number} has no departure {identity}.")
+    status = _status(found, approve, actor)
+    if status in ("applied", "applied_unconfirmed"):
+        _check(state, found.change)
+    body: dict[str, Plain] = {"id": identity, "status": status, "reason": reason}
+    if status == "applied_unconfirmed":
+        body["confirm_by"] = stamp(now + CONFIRM_WITHIN)
+    yield Draft("departure_decided", body, actor)
+    if status in ("applied", "applied_unconfirmed"):
+        yield deviation(state, "major", f"Departure {identity}: {found.reason}", _path(found.change), found.entry)
+
+
+def _status(found: Departure, approve: bool, actor: Actor) -> str:
+    if actor.id in found.people and found.status != "applied_unconfirmed":
+        raise NotPermitted(f"{found.id} needs another person than the one who asked for it.")
+    quality = actor.role in ("qa", "qp")
+    match found.status:
+        case "requested" if not approve:
+            return "rejected"
+        case "requested" if quality:
+            return "applied"
+        case "requested" if actor.role in MAY_COUNTERSIGN:
+            return "applied_unconfirmed"
+        case "applied_unconfirmed" if quality:
+            return "confirmed" if approve else "not_confirmed"
+        case "requested" | "applied_unconfirmed":
+            raise NotPermitted(f"{found.id} is decided by quality assurance; your role is {actor.role}.")
+        case status:
+            raise Refused(f"{found.id} is {status}; it cannot be decided again.")
+
+
+def _path(change: PlainDict) -> str:
+    path = change.get("path", change.get("after", ""))
+    return path if isinstance(path, str) else ""
+
+
+def _complete(state: BatchState, change: PlainDict) -> PlainDict:
+    """A repeat with the phase it repeats written out, so that the record stands alone."""
+    if change.get("kind") != "repeat":
+        return change
+    path = _text(change, "path")
+    call = _find(state, path)
+    taken = sum(1 for other, _ in walk_nodes(state.known_recipe().procedure, "", state.progress) if other.startswith(path))
+    after = change.get("after", path)
+    return {
+        "kind": "repeat", "path": path, "after": after if isinstance(after, str) else path,
+        "phase": {
+            "name": f"{call.name}+{taken}", "phase": call.phase, "version": call.version, "as": call.alias,
+            "parameters": plain(dict(call.parameters)), "safe": call.hold.safe, "otherwise": call.hold.otherwise,
+        },
+    }  # fmt: skip
+
+
+def _check(state: BatchState, change: PlainDict) -> None:
+    match change.get("kind"):
+        case "skip":
+            _not_started(state, _text(change, "path"))
+            if not isinstance(change.get("values"), Mapping):
+                raise BadInput("A skip needs 'values': the results later phases read, by name ({} if none).")
+        case "repeat" | "add":
+            _may_insert(state, _text(change, "after"), change)
+        case "parameter":
+            call = _not_started(state, _text(change, "path"))
+            if _text(change, "name") not in call.parameters:
+                raise BadInput(f"'{_text(change, 'path')}' has no parameter '{change['name']}'.")
+            decode(change.get("value"))
+        case "formula":
+            if _text(change, "name") not in state.known_recipe().formula:
+                raise BadInput(f"The recipe's formula has no value '{change['name']}'.")
+            decode(change.get("value"))
+        case kind:
+            raise BadInput(f"'{kind}' is no departure; the kinds are skip, repeat, add, parameter and formula.")
+
+
+def _text(change: PlainDict, key: str) -> str:
+    try:
+        return text_in(change, key)
+    except RecordError as error:
+        raise BadInput(f"This departure needs '{key}' as text.") from error
+
+
+def _find(state: BatchState, path: str) -> PhaseCall:
+    try:
+        node = find(state.known_recipe().procedure, path, state.progress)
+    except RecordError as error:
+        raise BadInput(f"{error} Name a phase as it stands in the batch's procedure.") from error
+    if not isinstance(node, PhaseCall):
+        raise BadInput(f"'{path}' is not a phase; departures concern single phases.")
+    return node
+
+
+def _not_started(state: BatchState, path: str) -> PhaseCall:
+    call = _find(state, path)
+    if path in state.progress.started:
+        raise Refused(f"'{path}' has started; only a phase not yet started can be skipped or changed.")
+    if lookup(call.phase, call.version).verifies_identity:
+        raise Refused(f"'{path}' verifies identity; it can be neither skipped nor changed.")
+    return call
+
+
+def _may_insert(state: BatchState, after: str, change: PlainDict) -> None:
+    _find(state, after)
+    found = change.get("phase")
+    if not isinstance(found, Mapping):
+        raise BadInput("The phase to add is given as 'phase': {name, phase, version, parameters}.")
+    call = phase_call(found)
+    lookup(call.phase, call.version)
+    up = after.split("/")[0]
+    order = [path for path, node in walk_nodes(state.known_recipe().procedure, "", state.progress) if isinstance(node, PhaseCall)]
+    later = [path for path in order[order.index(after) + 1 :] if path.startswith(f"{up}/") and path in state.progress.started]
+    if later:
+        raise Refused(f"'{later[-1]}' has started after '{after}'; add the phase after it.")
+
+
+def close_deviation(state: BatchState, identity: str, conclusion: str, actor: Actor) -> Decision:
+    """QA closes a deviation. Raises NotFound, NotPermitted, BadInput."""
+    found = state.deviations.get(identity)
+    if found is None or found.status != "open":
+        raise NotFound(f"Batch {state.number} has no open deviation {identity}.")
+    if actor.role not in ("qa", "qp"):
+        raise NotPermitted("A deviation is closed by quality assurance; ask a person with the role qa.")
+    if not conclusion.strip():
+        raise BadInput("A deviation is closed with a conclusion: what was found, and what it means for the batch.")
+    yield Draft("deviation_closed", {"id": identity, "conclusion": conclusion}, actor)
+
+
+# --- corrections ------------------------------------------------------------------------------------
+
+CORRECTABLE = frozenset({"step_done", "task_answered", "note_added", "by_hand", "lot_received"})
+
+
+def correct(state: BatchState, entry: Entry, later: Sequence[Entry], new: Plain, reason: str, actor: Actor) -> Decision:
+    """A correction names the old entry and says why; it never alters a reply that was replayed.
+
+    It flags what was calculated or decided from the value, and opens a deviation if anything was.
+    `later`: the batch's entries after the corrected one. Raises BadInput, Refused.
+    """
+    if entry.kind not in CORRECTABLE:
+        raise Refused(f"Entry {entry.number} is {entry.kind}; only what a person entered can be corrected.")
+    if not reason.strip():
+        raise BadInput("A correction needs a reason (Annex 11 clause 9); say what was wrong.")
+    body = entry.content()
+    old = body.get("reply", body.get("answer", body.get("text")))
+    if plain(decode(new)) == old:
+        raise BadInput(f"The correction of entry {entry.number} says the same as before; enter the right value.")
+    affected = [*_affected(state, entry, later)]
+    yield Draft("corrected", {
+        "entry": entry.number, "old": old, "new": plain(decode(new)), "reason": reason, "affected": affected,
+    }, actor)  # fmt: skip
+    if affected:
+        numbers = ", ".join(map(str, affected))
+        sentence = f"Entry {entry.number} was corrected after entries {numbers} had followed from it; judge them again."
+        yield deviation(state, "major", sentence, text_in(body, "path") if "path" in body else "", entry.number)
+
+
+def _affected(state: BatchState, entry: Entry, later: Sequence[Entry]) -> Iterator[int]:
+    """Entries whose recorded inputs hold the results of the phase whose value is corrected."""
+    path = entry.content().get("path")
+    names: set[str] = set()
+    for other in later:
+        body = other.content()
+        if other.kind == "phase_finished" and body.get("path") == path:
+            names |= {name for name in list_in(body, "names") if isinstance(name, str)}
+        inputs = body.get("inputs")
+        if isinstance(inputs, Mapping) and names & inputs.keys():
+            yield other.number
+            if other.kind == "calculated":
+                names.add(text_in(body, "name"))

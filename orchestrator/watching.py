@@ -1,0 +1,111 @@
+"""What is watched while a unit procedure runs: alarm limits of its tags, and how long a hold lasts."""
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from batches import commands
+from batches.commands import Decision
+from batches.entries import Draft, stamp
+from batches.limits import Event, Seen, Watch, Watched, judge
+from batches.plain import Plain
+from batches.quantities import duration
+from batches.recipe import Limit, UnitProcedure
+from batches.states import ENDED
+from devices.base import DeviceError, Reading
+
+if TYPE_CHECKING:
+    from orchestrator.executor import BatchRunner
+
+SILENT_AFTER = timedelta(hours=4)
+"""A tag with limits that gives no good value for longer raises a deviation (assumed)."""
+
+
+async def watch_limits(runner: "BatchRunner", path: str, node: UnitProcedure) -> None:
+    """Read the tags with limits, keep the readings, and record excursions as they start and end."""
+    unit = runner.state.units.get(node.unit, "")
+    if not node.limits or runner.engine.equipment.manual(unit):
+        return
+    clock, watches = runner.engine.clock, {limit.tag: Watch(limit, SILENT_AFTER) for limit in node.limits}
+    watched = {tag: _so_far(runner, path, tag) for tag in watches}
+    while runner.state.elements[path] not in ENDED:
+        await clock.sleep_until(clock.now() + runner.engine.settings.sample_every)
+        for tag, watch in watches.items():
+            reading = await _read(runner, unit, tag)
+            seen = None if reading is None else Seen(reading.value, reading.at, reading.quality)
+            watched[tag], events = judge(watch, watched[tag], seen, clock.now())
+            for event in events:
+                runner.commit(_record(runner, path, unit, watch.limit, event))
+
+
+def _so_far(runner: "BatchRunner", path: str, tag: str) -> Watched:
+    """The watch is resumed: an excursion that the record holds open stays open."""
+    now = runner.engine.clock.now()
+    open_ = (path, tag) in runner.state.excursions
+    return Watched(since=now, excursion=open_, outside=now if open_ else None)
+
+
+async def _read(runner: "BatchRunner", unit: str, tag: str) -> Reading | None:
+    try:
+        reading = await runner.engine.equipment.read(unit, tag)
+    except DeviceError:
+        return None
+    runner.engine.keep_reading(unit, tag, reading)
+    return reading
+
+
+def _record(runner: "BatchRunner", path: str, unit: str, limit: Limit, event: Event) -> Decision:
+    body: dict[str, Plain] = {
+        "path": path, "tag": event.tag, "unit": unit, "since": stamp(event.since), "side": event.side,
+        "value": None if event.value is None else event.value.plain(),
+        "worst": None if event.worst is None else event.worst.plain(),
+        "low": None if limit.low is None else limit.low.plain(), "high": None if limit.high is None else limit.high.plain(),
+    }  # fmt: skip
+    match event.kind:
+        case "excursion_started" | "silence_started":
+            silent = event.kind == "silence_started"
+            yield Draft("tag_silent" if silent else "excursion_started", body)
+            says = "gives no good value" if silent else f"is {event.value}, beyond its {event.side} limit"
+            if limit.critical or silent:
+                yield commands.deviation(
+                    runner.state, "major", f"{event.tag} of {unit} {says} since {stamp(event.since)}.", path,
+                    runner.state.entries,
+                )  # fmt: skip
+        case "excursion_ended":
+            yield Draft("excursion_ended", body)
+        case "silence_ended":
+            yield Draft("tag_heard", body)
+
+
+async def watch_hold(runner: "BatchRunner", path: str, node: UnitProcedure) -> None:
+    """Open a deviation when a hold outlasts what its phase declares."""
+    while runner.state.elements[path] not in ENDED:
+        signal = runner.signal
+        longest = _longest(runner, path)
+        if runner.state.elements[path] != "Held" or longest is None:
+            await runner.change(signal)
+            continue
+        due = runner.state.since[path] + longest
+        if await runner.engine.clock.wait(asyncio.shield(signal), due):
+            continue
+        sentence = f"The hold of '{path}' lasts longer than the {longest} its phase allows; decide how to go on."
+        runner.commit(_overrun(runner, path, sentence))
+        await _while_held(runner, path)
+
+
+async def _while_held(runner: "BatchRunner", path: str) -> None:
+    while runner.state.elements[path] == "Held":
+        await runner.change(runner.signal)
+
+
+def _overrun(runner: "BatchRunner", path: str, sentence: str) -> Decision:
+    yield Draft("hold_overrun", {"path": path, "sentence": sentence})
+    yield commands.deviation(runner.state, "major", sentence, path)
+
+
+def _longest(runner: "BatchRunner", path: str) -> timedelta | None:
+    limits = [c.call.hold.longest for c in runner.cursors.values() if c.up == path]
+    found = [duration(limit) for limit in limits if limit is not None]
+    return min(found, default=None)
+
+
