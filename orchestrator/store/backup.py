@@ -1,0 +1,61 @@
+"""Backup of an SQLite record while it is written: the backup interface of SQLite, never a copy of files.
+
+A PostgreSQL record is backed up with pg_dump or by its server's own means
+(docs/how-to/back-up-and-restore.md).
+"""
+
+import os
+from pathlib import Path
+
+from batches.errors import BadInput, StoreError
+from orchestrator.store.database import Database
+from orchestrator.store.driver import sqlite
+from orchestrator.store.sqlite import SqliteDatabase
+
+
+def backup(database: Database, path: Path) -> None:
+    """Copy the record as of now to the new file `path`, check the copy, and sync it to disk.
+
+    One transaction is read; writing goes on beside it. Raises BadInput if the file exists or the record
+    is not on SQLite, StoreError if the copy failed (the unfinished file is removed).
+    """
+    if not isinstance(database, SqliteDatabase):
+        raise BadInput(
+            "This record is on PostgreSQL; back it up with pg_dump (docs/how-to/back-up-and-restore.md)."
+        )
+    if path.exists():
+        raise BadInput(f"The file {path} exists; a backup never overwrites one, name another.")
+    part = path.with_name(path.name + ".part")
+    try:
+        _copy(database.path, part)
+        os.replace(part, path)
+        _sync(path.parent)
+    except (sqlite.Error, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(
+            f"The backup to {path} failed ({error}); free space or name another disk."
+        ) from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    reading = sqlite.connect(f"file:{source}?mode=ro", uri=True)
+    writing = sqlite.connect(str(target))
+    try:
+        reading.backup(writing)
+        writing.execute("PRAGMA journal_mode=DELETE")  # one file, complete in itself
+        (verdict,) = writing.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok":
+            raise sqlite.DatabaseError(f"the copy is damaged: {verdict}")
+    finally:
+        writing.close()
+        reading.close()
+    _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

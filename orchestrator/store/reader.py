@@ -1,0 +1,108 @@
+"""Reading the record: durable entries, stream names, replies. Needs no lease; any process may.
+
+Entries are fetched a page at a time, each page in a transaction of its own, so that a slow reader holds
+nothing open.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import Engine, Executable, and_, select, tuple_
+from sqlalchemy.exc import DBAPIError
+
+from batches.entries import Entry, leaf_hash, read
+from batches.errors import StoreError
+from orchestrator.store.port import Reply
+from orchestrator.store.tables import body, entry, head, projection, reply
+
+PAGE = 500
+
+_entries = select(entry.c.leaf, entry.c.leaf_hash, body.c.salt, body.c.body).select_from(
+    entry.outerjoin(body, and_(body.c.stream == entry.c.stream, body.c.number == entry.c.number))
+)
+_everything = _entries.order_by(entry.c.stream, entry.c.number)
+
+
+Stored: TypeAlias = "tuple[bytes, str, str | None, bytes | None]"
+"""An entry as it lies on disk: leaf, leaf hash, salt, body."""
+
+
+class Reader:
+    """What the database holds. Call it from a worker thread, not the event loop."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+
+    def read(self, stream: str, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
+        """The entries of a stream with numbers above `after`, at most `limit`, in order."""
+        for leaf, _, salt, content in self.stored(stream, after, limit):
+            yield read(leaf, salt, content)
+
+    def stored(self, stream: str, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
+        """The same as bytes, for verification and export: leaf, leaf hash, salt, body."""
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            query = (
+                _entries.where(entry.c.stream == stream, entry.c.number > after)
+                .order_by(entry.c.number)
+                .limit(size)
+            )
+            rows = self._fetch(query)
+            yield from rows
+            if len(rows) < size:
+                return
+            after += len(rows)
+            left = None if left is None else left - len(rows)
+
+    def streams(self, prefix: str) -> Sequence[str]:
+        """The names of the streams that begin with `prefix`, in the order of their UTF-8 bytes."""
+        query = select(head.c.stream).order_by(head.c.stream)
+        if prefix:
+            query = query.where(head.c.stream >= prefix, head.c.stream < _after_all(prefix))
+        return [name for (name,) in self._fetch(query)]
+
+    def reply(self, scope: str, key: str) -> Reply | None:
+        rows = self._fetch(select(reply).where(reply.c.scope == scope, reply.c.key == key))
+        return Reply(*rows[0]) if rows else None
+
+    def holds(self, entries: Sequence[Entry]) -> bool:
+        """Whether every one of these entries is on disk as it was sealed."""
+        return all(self._has(found) for found in entries)
+
+    def _has(self, found: Entry) -> bool:
+        query = select(entry.c.leaf_hash).where(
+            entry.c.stream == found.stream, entry.c.number == found.number
+        )
+        return self._fetch(query) == [(leaf_hash(found.leaf()),)]
+
+    def everything(self) -> Iterator[Sequence[Entry]]:
+        """All entries in runs, ordered by stream and number."""
+        place = ("", 0)
+        while True:
+            rows = self._fetch(
+                _everything.where(tuple_(entry.c.stream, entry.c.number) > tuple_(*place)).limit(PAGE)
+            )
+            if not rows:
+                return
+            run = [read(leaf, salt, content) for leaf, _, salt, content in rows]
+            yield run
+            place = (run[-1].stream, run[-1].number)
+
+    def projections(self) -> dict[str, int]:
+        """Which version filled each projection."""
+        return dict(self._fetch(select(projection.c.name, projection.c.version)))
+
+    def _fetch(self, query: Executable) -> Sequence[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(query).all()
+        except DBAPIError as error:
+            raise StoreError(
+                f"The record cannot be read: {error.orig}; check that the database runs and its disk is sound."
+            ) from error
+
+
+def _after_all(prefix: str) -> str:
+    """The smallest text above every text that begins with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

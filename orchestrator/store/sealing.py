@@ -1,0 +1,98 @@
+"""Sealing: the heads of all streams in memory, and drafts into numbered, stamped, hashed entries.
+
+Both stores seal here, in the caller's thread, before anything is written: what is refused (Conflict,
+BadInput) leaves no trace, and what is returned is exactly what will be on disk.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from batches.entries import NO_LEAF, Actor, Draft, Entry, leaf_hash, seal, stamp
+from batches.errors import BadInput, Conflict
+from batches.plain import canonical
+from orchestrator.store.port import Item
+
+Salt = Callable[[], str]
+"""Gives 16 bytes as hex text, never the same twice."""
+
+
+def random_salt() -> str:
+    """A salt from the operating system's source of randomness."""
+    return os.urandom(16).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last entry of a stream."""
+
+    number: int
+    leaf_hash: str
+
+
+NO_HEAD = Head(0, NO_LEAF)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry with the bytes that will be stored."""
+
+    entry: Entry
+    leaf: bytes
+    leaf_hash: str
+    body: bytes
+    recorded_at: str
+
+
+class Heads:
+    """The last submitted entry of every stream: what the next entry is numbered and chained on."""
+
+    def __init__(self, heads: Mapping[str, Head]):
+        self._heads = dict(heads)
+
+    def number(self, stream: str) -> int:
+        return self._heads.get(stream, NO_HEAD).number
+
+    def seal(self, item: Item, salt: Salt) -> list[Sealed]:
+        """The entries of an item; the heads move when all of them could be sealed.
+
+        Raises Conflict if a stream moved past what was expected, BadInput for a body or a name that
+        cannot be recorded.
+        """
+        self._check_expected(item.expected or {})
+        moved: dict[str, Head] = {}
+        sealed: list[Sealed] = []
+        for stream, draft in item.drafts:
+            head = moved.get(stream) or self._heads.get(stream, NO_HEAD)
+            found = _seal_one(draft, stream, head, item.at, salt())
+            moved[stream] = Head(found.entry.number, found.leaf_hash)
+            sealed.append(found)
+        self._heads.update(moved)
+        return sealed
+
+    def _check_expected(self, expected: Mapping[str, int]) -> None:
+        for stream, number in expected.items():
+            if self.number(stream) != number:
+                raise Conflict(
+                    f"{stream} has moved on to entry {self.number(stream)} since it was read at entry {number};"
+                    " read it again and decide anew."
+                )
+
+
+def _seal_one(draft: Draft, stream: str, head: Head, at: datetime, salt: str) -> Sealed:
+    _check_names((stream, draft.kind), draft.actor)
+    body = canonical(draft.body)
+    entry = seal(draft, stream, head.number + 1, at, head.leaf_hash, salt, body)
+    leaf = entry.leaf()
+    return Sealed(entry, leaf, leaf_hash(leaf), body, stamp(at))
+
+
+def _check_names(required: Iterable[str], actor: Actor) -> None:
+    for name in required:
+        if not name or not name.isprintable():
+            raise BadInput(f"{name!r} cannot name a stream or a kind of entry; use printable text.")
+    if not (actor.id.isprintable() and actor.role.isprintable()):
+        raise BadInput(
+            f"The actor {actor.id!r} in the role {actor.role!r} has a name that is not printable text."
+        )
