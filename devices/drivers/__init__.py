@@ -1,1 +1,34 @@
-"""Drivers: one plain class in one file per make of device."""
+"""One driver for one make or protocol; drivers do not import each other."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from batches.errors import BadInput
+from devices.base import Clock, Device
+from devices.unit import DRIVERS, Unit
+
+if TYPE_CHECKING:
+    from devices.drivers.manual import Manual
+
+Equipment: TypeAlias = "Device | Manual"
+"""What stands behind a unit: a device to ask, or work by hand, which becomes tasks for people."""
+
+
+def make(unit: Unit, clock: Clock, folder: Path) -> Equipment:
+    """The driver of a unit, not yet connected. `folder` is where drivers keep files of their own;
+    it must outlive a restart. Raises BadInput for an unknown driver."""
+    match unit.driver:
+        case "lads":
+            from devices.drivers.lads import LadsDriver
+
+            return LadsDriver(unit, clock)
+        case "liquid_handler":
+            from devices.host import Hosted
+
+            return Hosted(unit, clock, folder)
+        case "manual":
+            from devices.drivers.manual import Manual
+
+            return Manual(unit)
+        case unknown:
+            raise BadInput(f"{unit.id} names the driver '{unknown}'; the drivers are {', '.join(DRIVERS)}.")
