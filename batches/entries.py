@@ -93,7 +93,7 @@ class Entry:
 
 def stamp(moment: datetime) -> str:
     """UTC with microseconds and Z, always the same width: '2026-11-23T08:00:00.000000Z'."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def moment(text: str) -> datetime:
