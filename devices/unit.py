@@ -96,9 +96,9 @@ class Unit:
         return self.tags[name]
 
 
-def unit_from(written: PlainDict) -> Unit:
-    """A unit from `Unit.written`: how a unit reaches a process of its own."""
-    return read_unit(from_plain(written, "unit"), "", "", {})
+def unit_from(written: PlainDict, where: str = "unit") -> Unit:
+    """A unit from `Unit.written` and `Unit.where`: how a unit reaches a process of its own."""
+    return read_unit(from_plain(written, where), "", "", {})
 
 
 def check_identity(unit: Unit, found: Identity) -> None:

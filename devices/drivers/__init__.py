@@ -23,9 +23,10 @@ def make(unit: Unit, clock: Clock, folder: Path) -> Equipment:
 
             return LadsDriver(unit, clock)
         case "liquid_handler":
-            from devices.host import Hosted
+            from devices.drivers.liquid_handler import repeatability
+            from devices.hosted import Hosted
 
-            return Hosted(unit, clock, folder)
+            return Hosted(unit, clock, folder, repeatability)
         case "manual":
             from devices.drivers.manual import Manual
 
