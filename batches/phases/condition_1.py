@@ -5,7 +5,6 @@ from batches.phases.common_1 import (
     AT_REST,
     ENVIRONMENT,
     ENVIRONMENT_TAGS,
-    ONLY_GIVEN,
     UNIT,
     decide,
     fired_of,
@@ -18,8 +17,10 @@ from batches.steps import First, PhaseRun, Read, Until
 _EVERY = parse("2 min")
 
 
-def condition(*, ready_at: Quantity, at_most: Quantity, unit: str = "", **environment: Quantity) -> PhaseRun:
-    yield from set_points(environment, unit)
+def condition(
+    *, temperature: Quantity, ready_at: Quantity, at_most: Quantity, unit: str = "", **environment: Quantity
+) -> PhaseRun:  # fmt: skip
+    yield from set_points({"temperature": temperature, **environment}, unit)
     fired = fired_of(
         (yield First((Until("temperature", at_least=ready_at, every=_EVERY, unit=unit),), within=at_most))
     )
@@ -40,12 +41,13 @@ PHASE = Phase(
         "ready_at": Declared("quantity", "degC", about="the unit is ready from this temperature up"),
         "at_most": Declared("quantity", "h", about="a supervisor decides if it takes longer"),
         **ENVIRONMENT,
+        "temperature": Declared("quantity", "degC", about="set-point"),
         "unit": UNIT,
     },
     results={"temperature": Declared("quantity", "degC"), "in_time": Declared("flag")},
     sets=ENVIRONMENT_TAGS,
     reads=("temperature",),
-    only_with=ONLY_GIVEN,
+    only_with={tag: tag for tag in ENVIRONMENT_TAGS if tag != "temperature"},
     holds=AT_REST,
     duration=takes_people,
 )

@@ -1,7 +1,7 @@
 """Dispose of material, by two people."""
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import AT_REST, UNIT, scan_identity, takes_people
+from batches.phases.common_1 import AT_REST, scan_identity, takes_people
 from batches.steps import Ask, Field, PhaseRun, Sign
 
 DISPOSED = {
@@ -10,7 +10,7 @@ DISPOSED = {
 }
 
 
-def dispose(*, material: str, reason: str, unit: str = "") -> PhaseRun:
+def dispose(*, material: str, reason: str) -> PhaseRun:
     yield from scan_identity(f"on {material}")
     yield Ask(f"Dispose of {material} ({reason}).", DISPOSED)
     yield Sign(f"Disposal of {material}", "performed")
@@ -26,7 +26,6 @@ PHASE = Phase(
     parameters={
         "material": Declared("material"),
         "reason": Declared("text"),
-        "unit": UNIT,
     },
     touches=("material",),
     verifies_identity=True,

@@ -26,11 +26,11 @@ _EVERY, _FEED = parse("10 min"), parse("10 mL")
 
 
 def expand(
-    *, look_every: Quantity, at_most: Quantity, sample: str = "", feed_at: Quantity | None = None, feed: str = "",
+    *, look_every: Quantity, at_most: Quantity, sample: str = "", feed_at: Quantity | None = None, feed_medium: str = "",
     feed_volume: Quantity = _FEED, feeds: int = 10, unit: str = "", **environment: Quantity,
 ) -> PhaseRun:  # fmt: skip
-    if feed:
-        yield Consume(feed, times(feed_volume, feeds))
+    if feed_medium:
+        yield Consume(feed_medium, times(feed_volume, feeds))
     yield from set_points(environment, unit)
     decision, looks, fed = CONTINUE, 0, 0
     while decision == CONTINUE and looks <= rounds(at_most, look_every):
@@ -71,7 +71,7 @@ PHASE = Phase(
         "at_most": Declared("quantity", "h", about="the phase ends then at the latest, from its start"),
         "sample": Declared("sample", default="", optional=True, about="taken and measured at each look"),
         "feed_at": Declared("quantity", "g/L", optional=True, about="feed when glucose is at most this"),
-        "feed": Declared(
+        "feed_medium": Declared(
             "material", default="", optional=True, about="connected for feeding; its lot is scanned"
         ),
         "feed_volume": Declared("quantity", "mL", default=_FEED, about="of one feed"),
@@ -88,7 +88,7 @@ PHASE = Phase(
     reads=("glucose",),
     does=("feed",),
     only_with={**ONLY_GIVEN, "glucose": "feed_at", "feed": "feed_at"},
-    consumes=("feed",),
+    consumes=("feed_medium",),
     samples=("sample",),
     holds=IN_CARE,
     duration=takes_people,

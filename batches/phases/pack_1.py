@@ -3,7 +3,6 @@
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import (
     AT_REST,
-    UNIT,
     mapping_of,
     quantity_in,
     scan_identity,
@@ -23,7 +22,7 @@ CHECKS = {
 }
 
 
-def pack(*, product: str, containers: int, shipper: str, shippers: Quantity, unit: str = "") -> PhaseRun:
+def pack(*, product: str, containers: int, shipper: str, shippers: Quantity) -> PhaseRun:
     yield from scan_identity(f"on each container of {product}")
     yield Consume(shipper, shippers)
     text = f"Pack {containers} containers of {product} with a started logger and seal the shipper."
@@ -47,7 +46,6 @@ PHASE = Phase(
         "containers": Declared("integer"),
         "shipper": Declared("material"),
         "shippers": Declared("quantity", "$shipper"),
-        "unit": UNIT,
     },
     results={
         "logger": Declared("text"),

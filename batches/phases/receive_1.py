@@ -6,7 +6,6 @@ from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import (
     AT_REST,
     STOP,
-    UNIT,
     decide,
     mapping_of,
     quantity_in,
@@ -22,7 +21,6 @@ _COLDEST, _HOTTEST, _LONGEST = parse("-200 degC"), parse("60 degC"), parse("500 
 
 def receive(
     *, material: str, quantity: Quantity, transport_low: Quantity, transport_high: Quantity, use_within: Quantity,
-    unit: str = "",
 ) -> PhaseRun:  # fmt: skip
     yield from scan_identity(f"on the container of {material}")
     text = f"Check the package of {material} and read its temperature logger."
@@ -72,7 +70,6 @@ PHASE = Phase(
         "transport_low": Declared("quantity", "degC", about="coldest that the transport may have been"),
         "transport_high": Declared("quantity", "degC", about="warmest that the transport may have been"),
         "use_within": Declared("quantity", "h", about="longest time from collection to the start"),
-        "unit": UNIT,
     },
     results={
         "lot": Declared("text"),
