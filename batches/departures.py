@@ -85,20 +85,14 @@ def _path(change: PlainDict) -> str:
 
 
 def _complete(state: BatchState, change: PlainDict) -> PlainDict:
-    """A repeat with the phase it repeats written out, so that the record stands alone."""
+    """A repeat with the name its phase gets."""
     if change.get("kind") != "repeat":
         return change
-    path = _text(change, "path")
+    path, after = _text(change, "path"), change.get("after", change["path"])
     call = _find(state, path)
-    taken = sum(1 for other, _ in walk_nodes(state.known_recipe().procedure, "", state.progress) if other.startswith(path))
-    after = change.get("after", path)
-    return {
-        "kind": "repeat", "path": path, "after": after if isinstance(after, str) else path,
-        "phase": {
-            "name": f"{call.name}+{taken}", "phase": call.phase, "version": call.version, "as": call.alias,
-            "parameters": plain(dict(call.parameters)), "safe": call.hold.safe, "otherwise": call.hold.otherwise,
-        },
-    }  # fmt: skip
+    others = [other for other, _ in walk_nodes(state.known_recipe().procedure, "", state.progress)]
+    taken = sum(1 for other in others if other == path or other.startswith(f"{path}+"))
+    return {"kind": "repeat", "path": path, "after": after, "name": f"{call.name}+{taken}"}
 
 
 def _check(state: BatchState, change: PlainDict) -> None:
@@ -107,8 +101,12 @@ def _check(state: BatchState, change: PlainDict) -> None:
             _not_started(state, _text(change, "path"))
             if not isinstance(change.get("values"), Mapping):
                 raise BadInput("A skip needs 'values': the results later phases read, by name ({} if none).")
-        case "repeat" | "add":
-            _may_insert(state, _text(change, "after"), change)
+        case "repeat":
+            _find(state, _text(change, "path"))
+            _may_insert(state, _text(change, "after"))
+        case "add":
+            _check_phase(change)
+            _may_insert(state, _text(change, "after"))
         case "parameter":
             call = _not_started(state, _text(change, "path"))
             if _text(change, "name") not in call.parameters:
@@ -148,13 +146,18 @@ def _not_started(state: BatchState, path: str) -> PhaseCall:
     return call
 
 
-def _may_insert(state: BatchState, after: str, change: PlainDict) -> None:
-    _find(state, after)
+def _check_phase(change: PlainDict) -> None:
     found = change.get("phase")
     if not isinstance(found, Mapping):
-        raise BadInput("The phase to add is given as 'phase': {name, phase, version, parameters}.")
+        raise BadInput("The phase to add is given as 'phase', as in a recipe: {'wash@1': {…}, 'as': 'extra_wash'}.")
     call = phase_call(found)
+    if not call.alias:
+        raise BadInput("The phase to add needs a name of its own: 'as'.")
     lookup(call.phase, call.version)
+
+
+def _may_insert(state: BatchState, after: str) -> None:
+    _find(state, after)
     up = after.split("/")[0]
     order = [path for path, node in walk_nodes(state.known_recipe().procedure, "", state.progress) if isinstance(node, PhaseCall)]
     later = [path for path in order[order.index(after) + 1 :] if path.startswith(f"{up}/") and path in state.progress.started]

@@ -7,14 +7,14 @@ record is decided in `batches/commands.py`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
 from batches.entries import Entry, moment
 from batches.errors import KweekError, RecordError
 from batches.plain import Plain, PlainDict, dict_in, dicts_in, list_in, text_in, whole_in
-from batches.procedure import Progress
+from batches.procedure import Progress, find
 from batches.quantities import Quantity
 from batches.recipe import PhaseCall, Recipe
 from batches.recipe_reader import from_content, phase_call
@@ -441,9 +441,14 @@ def _amend(state: BatchState, change: PlainDict) -> None:
             progress.skipped.add(text_in(change, "path"))
             for name, value in dict_in(change, "values").items():
                 progress.values[name] = decode(value)
-        case "add" | "repeat":
-            call: PhaseCall = phase_call(dict_in(change, "phase"))
+        case "add":
+            call = phase_call(dict_in(change, "phase"))
             progress.added.setdefault(text_in(change, "after"), []).append(call)
+        case "repeat":
+            node = find(state.known_recipe().procedure, text_in(change, "path"), progress)
+            if not isinstance(node, PhaseCall):
+                raise RecordError(f"'{change.get('path')}' is not a phase")
+            progress.added.setdefault(text_in(change, "after"), []).append(replace(node, name=text_in(change, "name")))
         case "parameter":
             target = progress.changed.setdefault(text_in(change, "path"), {})
             target[text_in(change, "name")] = decode(change["value"])

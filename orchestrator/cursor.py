@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from batches.errors import RecordError
+from batches.phases import begin
 from batches.phases.base import Phase
 from batches.plain import canonical
 from batches.recipe import PhaseCall, UnitProcedure
@@ -22,7 +23,7 @@ class Cursor:
 
     def __init__(self, path: str, call: PhaseCall, node: UnitProcedure, up: str, phase: Phase, open_: OpenPhase) -> None:
         self.path, self.call, self.node, self.up = path, call, node, up
-        self.run = phase.run(**cast("dict[str, Value]", decode(open_.parameters)))
+        self.run = begin(phase, cast("dict[str, Value]", decode(open_.parameters)))
         self.step: Step | None = None
         self.results: Mapping[str, Value] = {}
         self.held_back: tuple[Value] | None = None
