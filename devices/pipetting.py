@@ -1,7 +1,8 @@
 """From an action to the movements of the channels: pure planning on the volume ledger.
 
-`volume` is per well in seed_microwells, dispense, exchange_medium and pool, and the whole volume in
-transfer, as in the step of that name. Wells count column by column: A1, B1, … H1, A2, ….
+`volume` is per well in seed_microwells, dispense, exchange_medium and pool, and in transfer where
+`wells` are counted; without them it is the whole volume. Wells count column by column: A1, B1, … H1,
+A2, ….
 
 A tip that touched a well never goes back into a reservoir that others draw from: every stage has
 tips of its own. Within a stage one set serves all wells, which belong to one lot on one plate;
@@ -188,18 +189,18 @@ def _pool(asked: Asked, layout: Layout, ledger: Ledger) -> Plan:
 
 def _transfer(asked: Asked, layout: Layout) -> Plan:
     source, target = asked.text("source"), asked.text("target")
-    wells, total = asked.count("wells"), asked.needed_volume("volume")
+    wells, volume = asked.count("wells"), asked.needed_volume("volume")
     new_tips = asked.yes_no("new_tips")
     if source in layout.reservoirs and target in layout.reservoirs:
         if wells:
             raise asked.refusal("counts no wells between two reservoirs")
-        shares = split(total, _tipfuls(total, layout))
-        moves = [[Move(source, target, share) for share in shares]]
+        moves = [[Move(source, target, share) for share in split(volume, _tipfuls(volume, layout))]]
     else:
         pairs = _pairs(asked, layout, source, target, wells)
-        shares = split(total, _count(pairs))
-        left = iter(shares)
+        count = _count(pairs)
+        left = iter([volume] * count if wells else split(volume, count))
         moves = [[Move(*pair, next(left)) for pair in column] for column in pairs]
+    total = sum((move.volume for group in moves for move in group), Decimal(0))
     return Plan((Stage(_cycles(asked, layout, moves), new_tips),), {"volume": _millilitres(total)})
 
 

@@ -51,16 +51,24 @@ TEXTS: dict[str, Task] = {
     "clean": Task("Clean {unit} by its procedure.", {"cleaned": _yes("Cleaned")}),
     "disinfect": Task("Disinfect {unit} and wait the contact time.", {"disinfected": _yes("Disinfected")}),
     "inspect": Task(
-        "Inspect the containers in {unit} for leaks, particles and colour.",
+        "Inspect the containers at {unit} for leaks, particles and colour.",
         {"acceptable": _yes("Nothing found", critical=True)},
     ),
-    "thaw": Task("Thaw the containers in {unit} until only a little ice is left.", DONE),
-    "dissociate": Task("Dissociate the cells in {unit} to a single-cell suspension.", DONE),
-    "combine": Task("Combine the materials in {unit}.", DONE),
-    "wash": Task("Wash the cells in {unit}.", DONE),
-    "formulate": Task("Formulate the cells in {unit}.", {"volume": _amount("mL", "10000", "Volume made")}),
-    "sample": Task(
-        "Take the sample in {unit} and label it.", {"volume": _amount("mL", "1000", "Volume taken")}
+    "thaw": Task("Thaw the containers at {unit} until only a little ice is left.", DONE),
+    "dissociate": Task("Dissociate the cells at {unit} to a single-cell suspension.", DONE),
+    "combine": Task("Combine the materials at {unit}.", DONE),
+    "wash": Task("Wash the cells at {unit}.", DONE),
+    "add": Task("Add the material at {unit}.", DONE),
+    "feed": Task("Feed the culture at {unit}.", DONE),
+    "inoculate": Task("Put the cells into the vessel at {unit}.", DONE),
+    "exchange_medium": Task("Take out part of the medium at {unit} and put in as much fresh medium.", DONE),
+    "settle": Task("Let the cells settle at {unit}.", DONE),
+    "vitrify": Task("Vitrify the product at {unit}.", DONE),
+    "pack": Task("Pack the containers at {unit}.", DONE),
+    "harvest": Task("Harvest the cells at {unit}.", {"volume": _amount("mL", "10000", "Volume harvested")}),
+    "formulate": Task("Formulate the cells at {unit}.", {"volume": _amount("mL", "10000", "Volume made")}),
+    "take_sample": Task(
+        "Take the sample at {unit} and label it.", {"volume": _amount("mL", "1000", "Volume taken")}
     ),
     "spin": Task("Spin in {unit}, balanced, and take out without shaking.", DONE),
     "count": Task(
