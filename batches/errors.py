@@ -13,6 +13,8 @@ KweekError
 └── RecordError            a record that does not add up (altered, incomplete, not replayable)
 """
 
+from batches.findings import Finding
+
 
 class KweekError(Exception):
     """Something Kweek will not do, said in one sentence: what is wrong, where, and what to do."""
@@ -43,7 +45,11 @@ class BadInput(KweekError):
 
 
 class RecipeError(BadInput):
-    """A recipe that cannot be read or does not pass its checks."""
+    """A recipe that cannot be read or does not pass its checks; `findings` says each thing."""
+
+    def __init__(self, message: str, findings: "tuple[Finding, ...]" = ()) -> None:
+        super().__init__(message)
+        self.findings = findings
 
 
 class DeviceError(KweekError):
