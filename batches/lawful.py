@@ -1,0 +1,214 @@
+"""What the rules say about entries that the procedure does not decide: commands, departures, replies.
+
+What a person or the system did is decided anew by the same functions that decided it then
+(`commands.py`, `departures.py`, `tasks.py`), from the state before the entry; where no function
+decides an entry, a check here says what it must obey.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+from batches import commands, departures
+from batches.commands import Decision
+from batches.entries import Entry
+from batches.errors import KweekError, RecordError
+from batches.plain import Plain, PlainDict, dict_in, dicts_in, text_in, whole_in
+from batches.quantities import Quantity
+from batches.record import BatchState, OpenStep, Task
+from batches.states import COMMANDS, Command
+from batches.steps import decode
+from batches.tasks import reply_of
+
+EARLY = timedelta(seconds=1)
+"""A timer may fire this much before its due time, as clocks are read to different precision."""
+
+
+class Unlawful(RecordError):
+    """An entry that the rules do not allow where it stands."""
+
+
+Check = Callable[[BatchState, Entry, PlainDict], None]
+Decider = Callable[[BatchState, Entry, PlainDict, Sequence[Entry]], Decision]
+
+
+def decided(state: BatchState, entry: Entry, before: Sequence[Entry]) -> Decision | None:
+    """What the rules decide for what the entry says was asked; None if no rule decides it.
+
+    `before`: the entries of the batch before this one. Running the decision raises its refusals.
+    """
+    decider = _DECIDERS.get(entry.kind)
+    return None if decider is None else decider(state, entry, entry.content(), before)
+
+
+def check(state: BatchState, entry: Entry) -> None:
+    """Judge an entry that no decision covers, before it is folded. Raises Unlawful."""
+    found = _CHECKS.get(entry.kind)
+    if found is not None:
+        found(state, entry, entry.content())
+
+
+# --- what is decided again ------------------------------------------------------------------------
+
+
+def _state_changed(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    path, cause = text_in(body, "path"), text_in(body, "cause")
+    if path not in state.elements:
+        raise Unlawful(f"'{path}' changed its state before it had begun.")
+    command: Command | None = next((known for known in COMMANDS if known == cause), None)
+    if command is not None:
+        return commands.command(state, path, command, entry.actor, text_in(body, "reason"))
+    if cause != "logic ended":
+        raise Unlawful(f"'{path or 'batch'}' changed its state by '{cause}', which is no command.")
+    if path == "" and not commands.settled(state):
+        raise Unlawful(
+            f"The batch went from {body.get('from')} to {body.get('to')} before its procedure had got there."
+        )
+    return commands.settle(state, path)
+
+
+def _failed(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    return commands.failed(state, text_in(body, "path"), text_in(body, "sentence"))
+
+
+def _in_doubt(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    return commands.in_doubt(state, text_in(body, "path"), text_in(body, "sentence"))
+
+
+def _requested(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    change, urgent = dict_in(body, "change"), body.get("urgent") is True
+    return departures.request(state, change, text_in(body, "reason"), urgent, entry.actor, entry.recorded_at)
+
+
+def _departure_decided(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    approve = body.get("status") not in ("rejected", "not_confirmed")
+    reason = text_in(body, "reason")
+    return departures.decide(state, text_in(body, "id"), approve, reason, entry.actor, entry.recorded_at)
+
+
+def _closed(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    return departures.close_deviation(state, text_in(body, "id"), text_in(body, "conclusion"), entry.actor)
+
+
+def _corrected(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    number = whole_in(body, "entry")
+    if not 0 < number <= len(before):
+        raise Unlawful(f"It corrects entry {number}, which does not stand before it.")
+    old, later = before[number - 1], before[number:]
+    return departures.correct(state, old, later, body.get("new"), text_in(body, "reason"), entry.actor)
+
+
+_DECIDERS: dict[str, Decider] = {
+    "state_changed": _state_changed,
+    "step_failed": _failed,
+    "step_in_doubt": _in_doubt,
+    "departure_requested": _requested,
+    "departure_decided": _departure_decided,
+    "deviation_closed": _closed,
+    "corrected": _corrected,
+}
+
+
+# --- what is checked ------------------------------------------------------------------------------
+
+
+def _evidence(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    """The digest is over the file's bytes; they are those of the text unless a byte had to be escaped."""
+    text = text_in(body, "text")
+    if "\\x" not in text and hashlib.sha256(text.encode()).hexdigest() != text_in(body, "digest"):
+        raise Unlawful(
+            f"The event file of {body.get('unit')} does not have the digest that is recorded for it."
+        )
+
+
+def _unit_bound(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    role = text_in(body, "role")
+    if role not in state.known_recipe().units:
+        raise Unlawful(f"A unit was bound as '{role}', which the recipe does not ask for.")
+    if role in state.units:
+        raise Unlawful(f"A second unit was bound as '{role}' without a departure.")
+
+
+def _expiry(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    raise Unlawful("An expiry date was set where the recipe's rule gives none.")
+
+
+_CHECKS: dict[str, Check] = {"evidence_kept": _evidence, "unit_bound": _unit_bound, "expiry_set": _expiry}
+
+
+# --- replies --------------------------------------------------------------------------------------
+
+
+def check_reply(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    """Whether the recorded reply is one the step can have had then. Raises Unlawful."""
+    step, reply = state.step(text_in(body, "path")), body.get("reply")
+    if step.status != "asked":  # failed or in doubt: the reply is what a person decided
+        return
+    tasks = [task for task in state.tasks.values() if task.path == body["path"] and task.step == step.number]
+    if step.kind == "First":
+        _check_first(state, entry, step, reply, tasks)
+    else:
+        _check_reached(state, entry, step, 0, step.step, reply, tasks)
+
+
+def _check_reached(
+    state: BatchState, entry: Entry, step: OpenStep, index: int, asked: PlainDict, reply: Plain, tasks: list[Task]
+) -> None:  # fmt: skip
+    """A step, or the option of a First, that is recorded as reached: its time, its condition, its answer."""
+    if asked.get("step") == "Wait":
+        _check_due(entry, step, index, "wait")
+    _check_condition(asked, reply)
+    for task in tasks:
+        _check_answer(state, entry, task, reply)
+
+
+def _check_first(state: BatchState, entry: Entry, step: OpenStep, reply: Plain, tasks: list[Task]) -> None:
+    options = dicts_in(step.step, "options")
+    if not isinstance(reply, Mapping) or not isinstance(index := reply.get("fired"), int):
+        raise Unlawful(f"The reply to step {step.number} does not say which of its options came first.")
+    if not 0 <= index < len(step.dues):
+        raise Unlawful(f"The reply to step {step.number} names the option {index}, which it does not have.")
+    if index == len(options):
+        _check_due(entry, step, index, "time limit")
+        return
+    answered = [task for task in tasks if task.option == index]
+    _check_reached(state, entry, step, index, options[index], reply.get("reply"), answered)
+
+
+def _check_due(entry: Entry, step: OpenStep, index: int, what: str) -> None:
+    due = step.dues[index]
+    if due is None or entry.recorded_at < due - EARLY:
+        raise Unlawful(f"The {what} of step {step.number} is recorded as over before its time.")
+
+
+def _check_condition(step: PlainDict, reply: Plain) -> None:
+    if step.get("step") != "Until":
+        return
+    value = decode(reply)
+    low, high = decode(step["at_least"]), decode(step["at_most"])
+    if not isinstance(value, Quantity):
+        raise Unlawful(f"The wait for {step['tag']} ended without a value.")
+    if (isinstance(low, Quantity) and value < low) or (isinstance(high, Quantity) and value > high):
+        raise Unlawful(f"The wait for {step['tag']} ended at {value}, where its condition does not hold.")
+
+
+def _check_answer(state: BatchState, entry: Entry, task: Task, reply: Plain) -> None:
+    """A reply that a person gave is one the task accepts: the same rules as when it was answered."""
+    key = _ANSWERS.get(task.kind)
+    if key is None or entry.body is None or "by_hand" in entry.body:
+        return
+    try:
+        accepted = reply_of(state, task, {key: reply})
+    except KweekError as error:
+        raise Unlawful(f"The reply to task {task.id} is not one it accepts: {error}") from error
+    if accepted != decode(reply):
+        raise Unlawful(f"The reply to task {task.id} is not the answer it was given.")
+    if task.people > len({*(who for who, _ in task.answers), entry.actor.id}):
+        raise Unlawful(f"Task {task.id} needs {task.people} people, and fewer answered.")
+
+
+_ANSWERS = {
+    "scan": "scan", "sample": "scan", "consume": "scan", "decide": "choice", "ask": "values", "work": "values",
+    "result": "values", "label": "values",
+}  # fmt: skip
+"""What an answer calls the reply, by the kind of task."""
