@@ -139,7 +139,7 @@ def _by_name(action: str) -> str:
 
 
 def _details(parameters: Mapping[str, object]) -> str:
-    """What the recipe asks, as ' Force: 100 g. Duration: 3 min.'"""
+    """What the recipe asks, as ' Force: 100 g. Duration: 3 min.'."""
     shown = {name: _shown(value) for name, value in parameters.items() if value not in ("", None)}
     return "".join(f" {_words(name).capitalize()}: {text}." for name, text in shown.items())
 
