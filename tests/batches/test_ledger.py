@@ -1,3 +1,4 @@
+import doctest
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from batches.ledger import (
     verify_inclusion,
 )
 from tests.batches.record_helpers import sealed
+from tests.conftest import ROOT
 
 
 def leaf(data: bytes) -> bytes:
@@ -296,3 +298,8 @@ def test_any_single_tampering_is_found_with_a_checkpoint(size: int, data: st.Dat
         case _:
             entries[place] = replace(entries[place], digest="0" * 64)
     assert verify_chain(entries, size, root) is not None
+
+
+def test_the_examples_of_the_explanation_run() -> None:
+    failed, tried = doctest.testfile(str(ROOT / "docs/explanation/ledger.md"), module_relative=False)
+    assert (failed, tried > 5) == (0, True)

@@ -30,6 +30,7 @@ from batches.materials import (
 from batches.quantities import Quantity, parse
 from batches.recipe import Material
 from tests.batches.record_helpers import START, sealed
+from tests.conftest import ROOT
 
 ANNA = Actor("person", "p-1", "operator")
 QUINN = Actor("person", "p-9", "qa")
@@ -306,3 +307,28 @@ def test_the_nearest_come_first() -> None:
     edges = [("cells", "bulk"), ("vector", "bulk"), ("bulk", "dose"), ("medium", "cells")]
     assert ancestors("dose", edges) == ("bulk", "cells", "vector", "medium")
     assert descendants("medium", edges) == ("cells", "bulk", "dose")
+
+
+def test_the_reference_page_lists_every_kind_of_entry_and_every_member_of_its_body() -> None:
+    rows = [
+        line.split("|")
+        for line in (ROOT / "docs/reference/lots.md").read_text().splitlines()
+        if line.startswith("| `lot_")
+    ]
+    page = {row[1].strip(" `"): row[3] for row in rows}
+    lot = released(cells())
+    drafts = [
+        *receive("L-1", MEDIUM, parse("500 mL"), EXPIRES, "", "SUP-7", ANNA),
+        *produce("L-1", MEDIUM, parse("500 mL"), 1, "B-1", "Fill", ["L-0"], ""),
+        *release(cells(), "sig", "fits", QUINN), *reject(lot, "sig", "leaks", QUINN),
+        *accept_conditionally(cells(), "sig", "pending", QUINN),
+        *open_lot(lot, CELLS, "opened", START, ANNA), *open_lot(lot, CELLS, "thawed", START, ANNA),
+        *consume(lot, CELLS, parse("1 mL"), "B-1", "Wash", MINE, START, ANNA), *adjust(lot, parse("1 mL"), "spilled", ANNA),
+        *correct(lot, 1, None, "DIN-8", "misread", ANNA),
+    ]  # fmt: skip
+    assert page.keys() == {draft.kind for draft in drafts}
+    beginning = {"batch", "path", "containers", "parents", "supplier_lot"}
+    for draft in drafts:
+        said = {word.strip(" ,()").split(" ")[0] for word in page[draft.kind].split(",")}
+        optional = beginning if draft.kind in ("lot_received", "lot_produced") else set[str]()
+        assert draft.body.keys() - optional <= said <= draft.body.keys(), draft.kind
