@@ -7,7 +7,7 @@ its recipe may still need. Units to be cleaned or repaired come back in the end,
 that question, but are not given.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -69,11 +69,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Units by role for one request. Roles that were bound before are not repeated."""
+    """Units by role for one request, and the position of each that is shared. Roles that were bound
+    before are not repeated."""
 
     claim: str
     units: Mapping[str, str]
     path: str = ""
+    positions: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def accepts(wanted: str, unit_class: str) -> bool:
@@ -100,28 +102,31 @@ def why_not(request: Request, requests: Iterable[Request], units: Iterable[Unit]
 
 
 def allot(units: Iterable[Unit], grants: Iterable[Grant]) -> tuple[Unit, ...]:
-    """The units after the grants; a shared unit gives its first free position ('1', '2', …)."""
+    """The units after the grants."""
     after = {unit.id: unit for unit in units}
     for grant in grants:
-        for unit_id in grant.units.values():
-            after[unit_id] = _give(after[unit_id], grant.claim)
+        for role, unit_id in grant.units.items():
+            unit = after[unit_id]
+            if role in grant.positions:
+                after[unit_id] = replace(unit, taken={**unit.taken, grant.positions[role]: grant.claim})
+            else:
+                after[unit_id] = replace(unit, held_by=grant.claim)
     return tuple(after.values())
 
 
 def free_position(unit: Unit) -> str:
-    """The first free position of a shared unit, '' for an exclusive one. Raises BadInput if it is full."""
+    """The first free position of a shared unit ('1', '2', …), '' for an exclusive one. Raises BadInput
+    if it is full."""
     if not unit.positions:
         return ""
-    for number in range(1, unit.positions + 1):
-        if str(number) not in unit.taken:
+    return _free_position(unit.id, unit.positions, unit.taken.keys())
+
+
+def _free_position(unit_id: str, positions: int, taken: Collection[str]) -> str:
+    for number in range(1, positions + 1):
+        if str(number) not in taken:
             return str(number)
-    raise BadInput(f"All {unit.positions} positions of {unit.id} are taken; free one first.")
-
-
-def _give(unit: Unit, claim: str) -> Unit:
-    if unit.positions:
-        return replace(unit, taken={**unit.taken, free_position(unit): claim})
-    return replace(unit, held_by=claim)
+    raise BadInput(f"All {positions} positions of {unit_id} are taken; free one first.")
 
 
 class _Round:
@@ -134,6 +139,7 @@ class _Round:
         _once("request", [f"{request.claim} {request.path}".strip() for request in requests])
         self.free = {unit.id: unit.free() for unit in self.units.values()}
         self.whole = {unit.id: unit.positions or 1 for unit in self.units.values()}
+        self.taken = {unit.id: set(unit.taken) for unit in self.units.values()}
         self.held: dict[str, list[str]] = {}
         for unit in self.units.values():
             for claim in unit.holders():
@@ -157,7 +163,7 @@ class _Round:
         chosen = self._choose(request, needs)
         if chosen is not None:
             self._take(request.claim, chosen)
-            return Grant(request.claim, chosen, request.path)
+            return Grant(request.claim, chosen, request.path, self._positions(chosen))
         self.refused[request.claim, request.path] = self._reason(request, needs)
         if request.reserves and self._possible(request):
             self._keep(request, needs)
@@ -285,6 +291,14 @@ class _Round:
             self.held.setdefault(claim, []).append(unit_id)
             self.bound[claim][role] = unit_id
             self.wanted[claim].pop(role, None)
+
+    def _positions(self, chosen: Mapping[str, str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for role, unit_id in chosen.items():
+            if self.units[unit_id].positions:
+                found[role] = _free_position(unit_id, self.units[unit_id].positions, self.taken[unit_id])
+                self.taken[unit_id].add(found[role])
+        return found
 
     def _keep(self, request: Request, needs: Mapping[str, str]) -> None:
         for candidates in self._candidates(request, needs).values():

@@ -73,12 +73,18 @@ def test_a_shared_unit_gives_as_many_positions_as_it_has() -> None:
     store = Unit("LN2-1", "ln2_store", positions=2, taken={"2": "B-0"})
     asked = [ask("B-1", 1, store="ln2_store"), ask("B-2", 2, store="ln2_store")]
     granted = arbitrate(asked, [store])
-    assert granted == (Grant("B-1", {"store": "LN2-1"}),)
+    assert granted == (Grant("B-1", {"store": "LN2-1"}, positions={"store": "1"}),)
     (after,) = allot([store], granted)
     assert after.taken == {"1": "B-1", "2": "B-0"}
     assert why_not(asked[1], asked, [store]) == "B-2 waits for ln2_store (store): LN2-1 goes to B-1 first."
     with pytest.raises(BadInput, match="All 2 positions of LN2-1 are taken"):
         free_position(after)
+
+
+def test_two_roles_of_one_batch_get_two_positions_of_a_shared_unit() -> None:
+    store = Unit("LN2-1", "ln2_store", positions=3, taken={"1": "B-0"})
+    (granted,) = arbitrate([ask("B-1", 1, cells="ln2_store", product="ln2_store")], [store])
+    assert granted.positions == {"cells": "2", "product": "3"}
 
 
 def test_parallel_parts_of_one_batch_share_the_unit_of_a_role() -> None:
