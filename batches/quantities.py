@@ -40,7 +40,7 @@ DEFINITIONS = (
     "transducing_unit = [transducing_unit] = TU",
     "copy = [copy] = _ = copies",
     "microwell = [microwell] = _ = microwells",
-    "vial = [container] = _ = vials = bag = bags = plate = plates = label = labels",
+    "vial = [container] = _ = vials = bag = bags = plate = plates = label = labels = piece = pieces",
     "osmole = [osmolality_amount] = Osm",  # mOsm/kg, never a mole of one substance
     "colony_forming_unit = [colony] = CFU",
     "relative_centrifugal_force = standard_gravity = xg = rcf",  # '100 g' is a mass
