@@ -35,16 +35,14 @@ class Hello(_Word):
 
 
 class Report(_Word):
-    """'I am at rest.' `round` is 0, or the round it confirms. `jump`: how many jumps it has heard of.
+    """'I am at rest.' With a `round`, it confirms, and is a promise; with 0 it is only news.
 
-    `generation` counts everything the participant ever started. `mark` names the last event that an
-    engine published, or that people have processed. `asks`: a task of the engine waits for a person.
+    `next` is the first wake-up. `mark` names the last event that an engine published, or that people
+    have processed. `asks`: a task of the engine waits for a person.
     """
 
     word: Literal["report"] = "report"
-    jump: Number
     round: Number = 0
-    generation: Number
     next: AwareDatetime | None = None
     mark: Mark = ""
     asks: bool = False
@@ -63,11 +61,10 @@ class Welcome(_Word):
     word: Literal["welcome"] = "welcome"
     version: Number = VERSION
     now: AwareDatetime
-    jump: Number
 
 
 class Confirm(_Word):
-    """'Everybody is at rest: are you still?' Who confirms lets nothing in until tick or release."""
+    """'Everybody is at rest: are you still?' Who confirms starts nothing until tick or release."""
 
     word: Literal["confirm"] = "confirm"
     round: Number
@@ -84,7 +81,6 @@ class Tick(_Word):
 
     word: Literal["tick"] = "tick"
     now: AwareDatetime
-    jump: Number
 
 
 class Refusal(_Word):

@@ -6,19 +6,21 @@ to run. An `Activity` belongs to one event loop; other threads never touch it.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from weakref import WeakKeyDictionary
 
 ROUNDS = 20  # yields that must do on an event loop whose ready queue cannot be seen (assumed)
-COMMIT_POLL = 0.001  # s, real time: how often pending commits are looked at that no call stands for
+COMMIT_LOOK = 0.001  # s, real time: how often pending commits are looked at when nothing tells of them
+
+SeenLoop = asyncio.BaseEventLoop  # the loops whose ready queue can be seen: asyncio's own, not uvloop
 
 _settling: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
 
 
 def nothing_ready(loop: asyncio.AbstractEventLoop, besides: int = 0) -> bool:
     """Say whether no more than `besides` callbacks wait to run; an unknown loop says yes."""
-    # asyncio has no public word for this (trio: wait_all_tasks_blocked); `_ready` is its one queue.
-    return not isinstance(loop, asyncio.BaseEventLoop) or len(loop._ready) <= besides  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+    # trio has wait_all_tasks_blocked for this; asyncio has `_ready`, its one queue.
+    return not isinstance(loop, SeenLoop) or len(loop._ready) <= besides  # noqa: SLF001 asyncio has no public way  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def settle() -> None:
@@ -29,7 +31,7 @@ async def settle() -> None:
     """
     loop = asyncio.get_running_loop()
     await asyncio.sleep(0)  # one pass of the loop, with one look at the sockets
-    if not isinstance(loop, asyncio.BaseEventLoop):
+    if not isinstance(loop, SeenLoop):
         for _ in range(ROUNDS):
             await asyncio.sleep(0)
     elif not nothing_ready(loop):
@@ -54,7 +56,7 @@ def _no_questions() -> bool:
 
 
 class Activity:
-    """Counts what is under way in one process, and every start of anything (`generation`).
+    """Counts what is under way in one process.
 
     `commits` says how many commits are not yet durable (`store.pending`; it may fall only in the event
     loop's thread, together with the future). `asks` says whether a task waits for a person. Both are
@@ -62,12 +64,12 @@ class Activity:
     """
 
     def __init__(self) -> None:
-        self.generation = 0
         self.commits: Callable[[], int] = _no_commits
         self.asks: Callable[[], bool] = _no_questions
         self.changed = asyncio.Event()  # set by every start; the clock's reporter clears it
         self._open = 0
         self._depths: dict[asyncio.Task[object] | None, int] = {}  # calls opened, by the task that did
+        self._started = asyncio.Event()
         self._ended = asyncio.Event()
         self._free = asyncio.Event()  # cleared while the clock holds this process's promise of rest
         self._ended.set()
@@ -93,7 +95,7 @@ class Activity:
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[None]:
-        """Count what comes from outside (an HTTP request), after any jump that is being decided.
+        """Count what comes from outside (an HTTP request, an event), after any jump that is under way.
 
         A stream of events that stays open is no request: it would stop the clock.
         """
@@ -113,14 +115,21 @@ class Activity:
             if self._open:
                 await self._ended.wait()
             elif self.commits():
-                await asyncio.sleep(COMMIT_POLL)
+                await self._stir()
             else:
                 return
 
+    async def _stir(self) -> None:
+        """Return when anything starts (a durable commit is published), or a moment has passed."""
+        self._started.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COMMIT_LOOK):
+                await self._started.wait()
+
     def note(self) -> None:
-        """Count a start that takes no time: an armed sleeper, an event published or seen."""
-        self.generation += 1
+        """Say that something started, though it takes no time: a sleeper armed, an event published."""
         self.changed.set()
+        self._started.set()
 
     def promise(self) -> None:
         """Keep requests waiting until `free`: the clock may be jumping."""

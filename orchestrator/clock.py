@@ -5,8 +5,10 @@ link time-outs use real time instead.
 """
 
 import asyncio
+import os
 import secrets
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self, TypeVar, assert_never
 
@@ -186,6 +188,8 @@ class VirtualClock(Told):
     """The engine's view of the plant's virtual clock. Made by `VirtualClock.connect`.
 
     While the plant is away the time stands still, and the clock keeps trying; `trouble` says so.
+    `overtaken` counts the jumps that came while something was under way here: none, as long as all
+    that comes from outside goes through `activity.request`.
     """
 
     kind: Kind = "engine"
@@ -196,7 +200,7 @@ class VirtualClock(Told):
         self._address = _parse(address)
         self._name = name
         self._link: _Link | None = None
-        self._jump = 0
+        self.overtaken = 0
         self._asked = 0  # the round that waits for our answer, or has our promise
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -243,7 +247,7 @@ class VirtualClock(Told):
                 link.send(Hello(kind=self.kind, name=self._name, floor=self._now))
                 await link.welcome
         except (OSError, TimeoutError) as error:
-            why = "it does not answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+            why = os.strerror(error.errno) if error.errno else "It does not answer"
             self.trouble = f"{why}. Start the plant first (kweek plant), or correct the address."
         except DeviceUnreachable as error:
             self.trouble = str(error)
@@ -255,13 +259,12 @@ class VirtualClock(Told):
     def welcomed(self, link: _Link, word: Welcome) -> None:
         self._link = link
         self.trouble = None
-        self._advance(word.now, word.jump)
+        self._advance(word.now)
 
     def lost(self, link: _Link) -> None:
         if link is self._link:
             self._link = None
             self.trouble = link.trouble
-            self._asked = 0
             self.activity.free()
             self._spawn(self._keep_reaching())
 
@@ -287,7 +290,7 @@ class VirtualClock(Told):
     def told(self, word: Tick | Confirm | Release) -> None:
         match word:
             case Tick():
-                self._advance(word.now, word.jump)
+                self._advance(word.now)
             case Release():
                 self._asked = 0
                 self.activity.free()
@@ -299,8 +302,9 @@ class VirtualClock(Told):
                 else:
                     self._spawn(self._answer_settled(number))
 
-    def _advance(self, now: datetime, jump: int) -> None:
-        self._jump = jump
+    def _advance(self, now: datetime) -> None:
+        if now > self._now:
+            self.overtaken += self.activity.busy
         self._asked = 0
         self.activity.free()
         self.activity.changed.set()
@@ -331,9 +335,7 @@ class VirtualClock(Told):
 
     def _report(self, number: int) -> Report:
         return Report(
-            jump=self._jump,
             round=number,
-            generation=self.activity.generation,
             next=self.next_due(),
             mark=self._mark(),
             asks=self.activity.asks(),
@@ -349,10 +351,16 @@ class PeopleClock(VirtualClock):
     kind: Kind = "people"
     _seen = ""
 
-    def saw(self, mark: str) -> None:
-        """Say that the event with this mark (its id) is processed: what it set off has begun."""
-        self._seen = mark
-        self.activity.note()
+    @asynccontextmanager
+    async def event(self, mark: str) -> AsyncIterator[None]:
+        """Process the event with this mark (its id on the wire) inside; do so for every event, in order.
+
+        It waits for a jump that is under way: the event of one who was told the new time first must
+        not be processed in the old.
+        """
+        async with self.activity.request():
+            self._seen = mark
+            yield
 
     def _mark(self) -> str:
         return self._seen

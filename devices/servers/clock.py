@@ -209,7 +209,7 @@ class ClockServer:
             self._moving = asyncio.ensure_future(self._move(hello.floor))
         elif not connection.closing:
             self._agreement.join(connection, hello.kind, hello.name)
-            connection.send(Welcome(now=self._now, jump=self._agreement.jump))
+            connection.send(Welcome(now=self._now))
 
     def _overdue(self, number: int) -> None:
         if number == self._agreement.round:
@@ -228,7 +228,7 @@ class ClockServer:
             self._fail(error)
         else:
             self._agreement.jumped()
-            self._tell(Tick(now=self._now, jump=self._agreement.jump))
+            self._tell(Tick(now=self._now))
         self._moving = None
         self._decide()
 

@@ -52,7 +52,6 @@ class Agreement:
 
     def __init__(self) -> None:
         self.participants: dict[Hashable, Participant] = {}
-        self.jump = 0
         self.round = 0
         self._asking = False
         self._broken = ""
@@ -71,16 +70,9 @@ class Agreement:
         return next((p.name for p in self.participants.values() if p.kind == "engine"), None)
 
     def reported(self, key: Hashable, report: Report) -> None:
-        """Take a report. One from before the last jump says nothing of now."""
         participant = self.participants[key]
-        if report.jump != self.jump:
-            return
-        before, participant.report = participant.report, report
-        if not self._asking:
-            return
-        if before is None or before.generation != report.generation:
-            self.break_round(f"{participant.name} started something")
-        elif report.round == self.round:
+        participant.report = report
+        if self._asking and report.round == self.round:
             participant.confirmed = True
 
     def busy(self, key: Hashable, busy: Busy) -> None:
@@ -94,7 +86,6 @@ class Agreement:
 
     def jumped(self) -> None:
         """The clock has moved: nothing that anybody said before counts any more."""
-        self.jump += 1
         self._forget()
 
     def decide(self) -> Decision:
