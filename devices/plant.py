@@ -102,6 +102,7 @@ def _check_together(units: Sequence[Unit], mistakes: Mistakes) -> None:
         with mistakes.gathered():
             _check_new(unit, unit.id, ids, "id")
             _check_new(unit, unit.address, addresses, "address")
+    mistakes.complain()
     for unit in units:
         if unit.room and (unit.room not in ids or not ids[unit.room].fits("room")):
             rooms = listed([room.id for room in units if room.fits("room")]) or "none"
