@@ -5,16 +5,34 @@ of a process that goes as it should.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import TypeAlias, TypeVar, cast
 
 from batches.errors import BadInput, RecordError
 from batches.phases.base import Declared
 from batches.quantities import ARITHMETIC, Quantity, parse
-from batches.steps import Ask, Consume, Decide, Field, Fired, Role, Scan, Set, Step, Value
+from batches.steps import (
+    Ask,
+    Consume,
+    Decide,
+    Do,
+    Field,
+    Fired,
+    First,
+    Program,
+    Result,
+    Role,
+    Sample,
+    Scan,
+    Set,
+    Step,
+    Value,
+    Wait,
+)
 
-Result = TypeVar("Result")
-Part: TypeAlias = Generator[Step, Value, Result]
+Found = TypeVar("Found")
+Part: TypeAlias = Generator[Step, Value, Found]
 """A piece of a phase: asks, and hands its finding to the phase (`yield from`)."""
 
 STOP = "stop the batch"
@@ -121,6 +139,65 @@ def listed(names: tuple[str, ...], about: str) -> dict[str, Declared]:
         found[name] = Declared("material", optional=True, about=about)
         found[f"{name}_quantity"] = Declared("quantity", f"${name}", optional=True)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What is done at each look at a culture: measured, and its medium exchanged, twice where glucose is low."""
+
+    sample: str = ""
+    medium: str = ""
+    fraction: Quantity | None = None
+    exchange_volume: Quantity | None = None
+    program: str = ""
+    low_glucose: Quantity | None = None
+
+    def exchanges(self, results: Mapping[str, Value]) -> int:
+        """How many exchanges the look asks for."""
+        if not self.medium or self.fraction is None or self.exchange_volume is None:
+            return 0
+        glucose = results.get("glucose")
+        hungry = self.low_glucose is not None and isinstance(glucose, Quantity) and glucose < self.low_glucose
+        return 2 if hungry else 1
+
+
+def tend(care: Care, duration: Quantity, every: Quantity, unit: str) -> Part[tuple[int, int]]:
+    """Keep a culture for `duration` from the start of the phase; the looks and exchanges there were."""
+    looks = exchanged = 0
+    while looks <= rounds(duration, every):
+        if fired_of((yield First((Wait(every),), within=duration))).index == 1:
+            break
+        looks += 1
+        results: Mapping[str, Value] = {}
+        if care.sample:
+            yield Sample(care.sample)
+            results = mapping_of((yield Result(care.sample)))
+        exchanges = care.exchanges(results)
+        exchanged += exchanges
+        for _ in range(exchanges):
+            yield from _exchange(care, unit)
+    return looks, exchanged
+
+
+def _exchange(care: Care, unit: str) -> Part[None]:
+    given: Mapping[str, Value] = {} if care.fraction is None else {"fraction": care.fraction}
+    if care.exchange_volume is not None:
+        yield Consume(care.medium, care.exchange_volume)
+    yield Program(care.program, given, unit) if care.program else Do("exchange_medium", given, unit)
+
+
+CARE: Mapping[str, Declared] = {
+    "sample": Declared("sample", default="", optional=True, about="taken and measured at each look"),
+    "medium": Declared("material", default="", optional=True, about="fresh medium of the exchange"),
+    "fraction": Declared("quantity", "%", optional=True, about="how much of the medium is exchanged"),
+    "exchange_volume": Declared("quantity", "$medium", optional=True, about="fresh medium of one exchange"),
+    "program": Declared(
+        "text", default="", optional=True, about="programme that exchanges, where the unit has one"
+    ),
+    "low_glucose": Declared("quantity", "g/L", optional=True, about="below this, a second exchange follows"),
+}
+"""The parameters that make a Care."""
+CARE_ONLY: Mapping[str, str] = {"program:program": "program", "exchange_medium": "!program"}
 
 
 def told(reply: Value, name: str, question: str, unit: str, most: str) -> Part[Quantity]:
