@@ -37,9 +37,10 @@ class CommandLog:
         self._file: int | None = None
         self._next = 1
 
-    def open(self, take: Callable[[PlainDict], None]) -> None:
+    def open(self, take: Callable[[PlainDict], None]) -> bool:
         """Take hold of the log, give each line in order to `take`, and close open commands as
-        interrupted. Raises DeviceUnreachable if another process holds it, DeviceFault if it is damaged."""
+        interrupted; whether it was empty. Raises DeviceUnreachable if another process holds it,
+        DeviceFault if it is damaged."""
         self.close()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -57,6 +58,7 @@ class CommandLog:
             take(line)
         for command in _open_commands(lines):
             take(self.write("interrupted", command, {}))
+        return not lines
 
     def write(self, kind: str, command: str, body: PlainDict, *, durable: bool = True) -> PlainDict:
         """Append a line and return it; with `durable` it is on the disk on return. Raises DeviceFault."""

@@ -73,8 +73,7 @@ class LiquidHandler:
         setup = build(self.unit)
         racks = {rack: tuple(spots) for rack, spots in setup.tips.items()}
         self._state = DeckState(setup.stocked, racks)
-        self._log.open(self._take)
-        if self._log.born:
+        if self._log.open(self._take):
             self._note("stocked", "", {"holds": plain_holds(setup.stocked.held)})
         try:
             await setup.handler.setup()
@@ -102,7 +101,10 @@ class LiquidHandler:
         if kind == "tips":
             left = Quantity(Decimal(state.tips_left()), "")
             return Reading(left, now, "uncertain" if state.head_in_doubt else "good", "tip book")
-        state.ledger.known(vessel)
+        if kind != "volume" or vessel not in state.ledger.vessels:
+            raise DeviceRefused(
+                f"{self.unit.id} keeps no book of '{tag}', only of 'tips' and 'volume/<vessel>'; correct the plant file."
+            )
         held = Quantity(state.ledger.held[vessel], "uL").to(self.unit.tag(tag).unit)
         quality = "uncertain" if vessel in state.ledger.doubted else "good"
         return Reading(held, now, quality, "volume ledger")

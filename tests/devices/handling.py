@@ -1,6 +1,8 @@
 """What the tests of the liquid handler and its host share: a clock, small decks, short calls."""
 
-from collections.abc import Mapping
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,7 @@ TAGS: Mapping[str, Plain] = {
 }
 
 
-def handler_unit(identity: Mapping[str, Plain] | None = None, **options: Plain) -> Unit:
+def handler_unit(identity: Plain = None, **options: Plain) -> Unit:
     """A liquid handler with one rack of tips, one plate and three troughs; an option None is left out."""
     kept = {name: value for name, value in {**OPTIONS, **options}.items() if value is not None}
     written: dict[str, Plain] = {
@@ -90,3 +92,14 @@ async def seed(device: Device, command: str, **asked: Any) -> Outcome:
 def log_of(folder: Path) -> Path:
     """The command log of `handler_unit`."""
     return folder / "LH-01.commands.jsonl"
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """A disk that is full, as far as this process can tell."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

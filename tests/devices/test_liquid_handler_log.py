@@ -1,11 +1,8 @@
 """The command log: what it says is definite, whatever happened to the process that wrote it."""
 
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from devices import wire
 from devices.base import DeviceFault, DeviceUnreachable, Outcome
 from devices.command_log import CommandLog
 from tests.conftest import ROOT
+from tests.devices.handling import no_file_longer_than
 
 DONE = Outcome("done", {"volume": parse("1.5 mL"), "wells": 3, "clean": True, "note": "µ"})
 
@@ -151,17 +149,6 @@ def test_a_log_that_is_not_open_takes_nothing(path: Path) -> None:
         DeviceUnreachable, match="The command log of LH-01 is not open; connect to the unit first."
     ):
         CommandLog(path, "LH-01").write("started", "a", {})
-
-
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    """A disk that is full, as far as this process can tell."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_stops_the_work_and_loses_nothing(path: Path) -> None:
