@@ -22,7 +22,8 @@ from batches.steps import Fired, Value, decode, plain
 from batches.tasks import SIGNED, reply_of
 from orchestrator.engine import Engine, Part
 from orchestrator.executor import BatchRunner
-from orchestrator.store.port import Reply, Submission
+from orchestrator.replying import Replying
+from orchestrator.store.port import Submission
 
 ANSWERS_FOR: dict[str, tuple[str, ...]] = {
     "operator": ("operator", "supervisor"),
@@ -76,7 +77,7 @@ class Answers:
 
     async def answer(
         self, number: str, task_id: str, actor: Actor, answer: Plain, signature: Signature | None = None,
-        late: Late | None = None, reply: Reply | None = None,
+        late: Late | None = None, reply: Replying | None = None,
     ) -> dict[str, Plain]:  # fmt: skip
         """Take an answer. Returns {'task', 'status': done | awaiting_verification | awaiting_second}.
 
@@ -123,7 +124,7 @@ class Answers:
 
     def _take(
         self, state: BatchState, task: Task, actor: Actor, answer: Plain, signature: Signature | None,
-        late: Late | None, reply: Reply | None,
+        late: Late | None, reply: Replying | None,
     ) -> tuple[Submission, str]:  # fmt: skip
         more: dict[str, Plain] = {"task": task.id}
         if signature is not None:
@@ -142,7 +143,7 @@ class Answers:
 
     def _step(
         self, state: BatchState, task: Task, actor: Actor, answer: Plain, more: dict[str, Plain], late: Late | None,
-        reply: Reply | None,
+        reply: Replying | None,
     ) -> Submission:  # fmt: skip
         runner, given = self._runner(state), answer
         if task.answers:
@@ -180,7 +181,7 @@ class Answers:
     # --- tasks that are not a step's ----------------------------------------------------------------------
 
     def _other(
-        self, state: BatchState, task: Task, actor: Actor, answer: Plain, more: dict[str, Plain], reply: Reply | None
+        self, state: BatchState, task: Task, actor: Actor, answer: Plain, more: dict[str, Plain], reply: Replying | None
     ) -> Submission:  # fmt: skip
         value = reply_of(state, task, answer)
         body: dict[str, Plain] = {**more, "answer": answer, "closes": True}
@@ -203,7 +204,7 @@ class Answers:
 
     def _close(
         self, state: BatchState, body: PlainDict, actor: Actor, *parts: Part, then: Decision | None = None,
-        reply: Reply | None = None,
+        reply: Replying | None = None,
     ) -> Submission:  # fmt: skip
         def decision() -> Decision:
             yield Draft("task_answered", body, actor)
@@ -213,7 +214,7 @@ class Answers:
 
     def _trouble(
         self, state: BatchState, task: Task, actor: Actor, answer: PlainDict, choice: str, body: dict[str, Plain],
-        reply: Reply | None,
+        reply: Replying | None,
     ) -> Submission:  # fmt: skip
         """A failed or doubtful step: tried again, or given an outcome by a person, with the reason."""
         reason = answer.get("reason")
@@ -235,7 +236,7 @@ class Answers:
             more={"decision": choice, "reason": reason, "task": task.id},
         )  # fmt: skip
 
-    def _dispose(self, state: BatchState, body: PlainDict, actor: Actor, reply: Reply | None) -> Submission:
+    def _dispose(self, state: BatchState, body: PlainDict, actor: Actor, reply: Replying | None) -> Submission:
         given_back = [*state.units.values()]
 
         def then() -> Decision:
@@ -254,7 +255,7 @@ class Answers:
 
     # --- commands and the rest ------------------------------------------------------------------------------
 
-    async def command(self, number: str, path: str, given: str, actor: Actor, reason: str, reply: Reply | None = None) -> None:
+    async def command(self, number: str, path: str, given: str, actor: Actor, reason: str, reply: Replying | None = None) -> None:
         """Start, pause, resume, hold, restart, stop, abort, reset. Refusals are kept in the record."""
         if given not in COMMANDS:
             raise BadInput(f"'{given}' is no command; the commands are {', '.join(COMMANDS)}.")
@@ -267,14 +268,14 @@ class Answers:
             raise
         await submission.durable
 
-    async def note(self, number: str, text: str, actor: Actor, reply: Reply | None = None) -> None:
+    async def note(self, number: str, text: str, actor: Actor, reply: Replying | None = None) -> None:
         """A remark in the record."""
         if not text.strip() or len(text) > 4000:
             raise BadInput("A note needs a text of 1 to 4000 characters.")
         await self._commit(number, "note", iter((Draft("note_added", {"text": text}, actor),)), actor, reply)
 
     async def correct(
-        self, number: str, entry: int, new: Plain, reason: str, actor: Actor, reply: Reply | None = None
+        self, number: str, entry: int, new: Plain, reason: str, actor: Actor, reply: Replying | None = None
     ) -> None:  # fmt: skip
         """Correct what an entry says, by a new entry; what was replayed is never altered."""
         state = self._engine.live(number)
@@ -286,7 +287,7 @@ class Answers:
         await self._commit(number, f"correction of entry {entry}", decision, actor, reply)
 
     async def depart(
-        self, number: str, change: PlainDict, reason: str, urgent: bool, actor: Actor, reply: Reply | None = None
+        self, number: str, change: PlainDict, reason: str, urgent: bool, actor: Actor, reply: Replying | None = None
     ) -> str:  # fmt: skip
         """Ask for a lawful change to the running batch. Returns the departure's id."""
         state = self._engine.live(number)
@@ -296,14 +297,14 @@ class Answers:
         return identity
 
     async def decide_departure(
-        self, number: str, identity: str, approve: bool, actor: Actor, reason: str, reply: Reply | None = None
+        self, number: str, identity: str, approve: bool, actor: Actor, reason: str, reply: Replying | None = None
     ) -> None:  # fmt: skip
         """QA approves or rejects; for an urgent one the second person applies it and QA confirms later."""
         state = self._engine.live(number)
         decision = departures.decide(state, identity, approve, reason, actor, self._engine.clock.now())
         await self._commit(number, f"decision on {identity}", decision, actor, reply)
 
-    async def close_deviation(self, number: str, identity: str, conclusion: str, actor: Actor, reply: Reply | None = None) -> None:
+    async def close_deviation(self, number: str, identity: str, conclusion: str, actor: Actor, reply: Replying | None = None) -> None:
         """QA closes a deviation with its conclusion."""
         state = self._engine.live(number)
         decision = departures.close_deviation(state, identity, conclusion, actor)
@@ -311,7 +312,7 @@ class Answers:
 
     async def record_by_hand(
         self, number: str, path: str, unit: str, action: str, parameters: PlainDict, results: PlainDict, late: Late,
-        actor: Actor, reply: Reply | None = None,
+        actor: Actor, reply: Replying | None = None,
     ) -> None:  # fmt: skip
         """Work that was done by hand while the system was down: it will not be done again."""
         state = self._engine.live(number)
@@ -328,7 +329,7 @@ class Answers:
         draft = Draft("by_hand", body, actor, happened_at=late.happened_at)
         await self._commit(number, "work by hand", iter((draft,)), actor, reply)
 
-    async def _commit(self, number: str, what: str, decision: Decision, actor: Actor, reply: Reply | None) -> None:
+    async def _commit(self, number: str, what: str, decision: Decision, actor: Actor, reply: Replying | None) -> None:
         """Commit a person's decision; what is refused is kept in the record."""
         state = self._engine.live(number)
         try:

@@ -7,7 +7,7 @@ people is `orchestrator/answers.py`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -29,7 +29,8 @@ from devices.plant import Plant
 from orchestrator.clock import ProcessClock
 from orchestrator.equipment import Equipment
 from orchestrator.recipes import RecipeBook
-from orchestrator.store.port import Item, Reply, Store, Submission
+from orchestrator.replying import Replying
+from orchestrator.store.port import Item, Store, Submission
 
 Part = tuple[str, Iterable[Draft]]
 """A stream and what is decided for it."""
@@ -94,7 +95,7 @@ class Engine:
 
     # --- commit -----------------------------------------------------------------------------------
 
-    def commit(self, *parts: Part, reply: Reply | None = None) -> Submission:
+    def commit(self, *parts: Part, reply: Replying | None = None) -> Submission:
         """Decide, fold, and submit one atomic item. Raises the refusals of the decisions, and
         StoreError once the engine has stopped. Synchronous: the pending state is always consistent."""
         if self.broken:
@@ -102,7 +103,8 @@ class Engine:
         at = self.clock.now()
         drafts = [(stream, draft) for stream, decision in parts for draft in self._decide(stream, decision)]
         try:
-            submission = self.store.submit(Item(drafts, at, reply=reply))
+            kept = reply(drafts) if callable(reply) else reply
+            submission = self.store.submit(Item(drafts, at, reply=kept))
         except KweekError as error:
             self.broken = f"The engine stopped, because the record could not be written: {error}"
             raise
@@ -154,10 +156,13 @@ class Engine:
         else:
             queue.put_nowait(event)
 
-    async def subscribe(self) -> AsyncIterator[Event]:
-        """Durable entries from now on. Ends when the listener is too far behind; it joins anew."""
+    def subscribe(self) -> AsyncGenerator[Event]:
+        """Durable entries from this call on. Ends when the listener is too far behind; it joins anew."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._listeners[queue] = None
+        return self._events(queue)
+
+    async def _events(self, queue: "asyncio.Queue[Event | None]") -> AsyncGenerator[Event]:
         try:
             while (event := await queue.get()) is not None:
                 yield event

@@ -32,7 +32,8 @@ from batches.steps import Do, Program, Read, Set, Step, Transfer, Value, decode,
 from orchestrator.cursor import Cursor
 from orchestrator.engine import Engine, Part
 from orchestrator.performing import Performer
-from orchestrator.store.port import Reply, Submission
+from orchestrator.replying import Replying
+from orchestrator.store.port import Submission
 from orchestrator.watching import watch_hold, watch_limits
 
 
@@ -60,7 +61,7 @@ class BatchRunner:
     def part(self, decision: Decision) -> Part:
         return self.engine.batch_part(self.state.number, decision)
 
-    def commit(self, decision: Decision, *parts: Part, reply: Reply | None = None) -> Submission:
+    def commit(self, decision: Decision, *parts: Part, reply: Replying | None = None) -> Submission:
         submission = self.engine.commit(self.part(decision), *parts, reply=reply)
         self._last = submission.durable
         return submission
@@ -342,7 +343,7 @@ class BatchRunner:
                 await self.performer.perform(cursor)
 
     def complete(
-        self, cursor: Cursor, reply: Value, actor: Actor = SYSTEM, *parts: Part, kept: Reply | None = None,
+        self, cursor: Cursor, reply: Value, actor: Actor = SYSTEM, *parts: Part, kept: Replying | None = None,
         before: Decision | None = None, happened_at: datetime | None = None, more: PlainDict = NOTHING_MORE,
     ) -> Submission:  # fmt: skip
         """The step has its outcome: record it and, in the same commit, ask for the next. `before`: what

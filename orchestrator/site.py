@@ -3,7 +3,7 @@
 Every method that changes something returns only when its entries are on disk.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -24,7 +24,7 @@ from orchestrator.answers import Answers
 from orchestrator.engine import OUTAGE, Engine, Event
 from orchestrator.executor import BatchRunner
 from orchestrator.recipes import RecipeBook
-from orchestrator.store.port import Reply
+from orchestrator.replying import Replying
 
 SOFTWARE = "0.1.0"
 LotDecision: TypeAlias = Literal["release", "reject", "accept"]
@@ -106,7 +106,7 @@ class Site:
     async def entries(self, stream: str, after: int = 0, limit: int | None = None) -> Sequence[Entry]:
         return await self.engine.entries(stream, after, limit)
 
-    def subscribe(self) -> AsyncIterator[Event]:
+    def subscribe(self) -> AsyncGenerator[Event]:
         return self.engine.subscribe()
 
     async def reading(self, unit: str, tag: str) -> Reading:
@@ -114,7 +114,7 @@ class Site:
 
     # --- recipes ------------------------------------------------------------------------------------
 
-    async def submit_recipe(self, text: str, actor: Actor, reply: Reply | None = None) -> tuple[str, int]:
+    async def submit_recipe(self, text: str, actor: Actor, reply: Replying | None = None) -> tuple[str, int]:
         """Submit a recipe (YAML). Raises RecipeError with findings."""
         stream, decision = self.recipes.submit(text, actor)
         submission = self.engine.commit((stream, decision), reply=reply)
@@ -122,14 +122,14 @@ class Site:
         body = submission.entries[0].content()
         return str(body["recipe"]), int(str(body["recipe_version"]))
 
-    async def approve_recipe(self, name: str, version: int, actor: Actor, reply: Reply | None = None) -> None:
+    async def approve_recipe(self, name: str, version: int, actor: Actor, reply: Replying | None = None) -> None:
         """Approval by a second person."""
         await self.engine.commit(self.recipes.approve(name, version, actor), reply=reply).durable
 
     # --- batches ------------------------------------------------------------------------------------
 
     async def create_batch(
-        self, recipe: str, version: int | None, identity: str, actor: Actor, reply: Reply | None = None, priority: int = 0
+        self, recipe: str, version: int | None, identity: str, actor: Actor, reply: Replying | None = None, priority: int = 0
     ) -> str:  # fmt: skip
         """Make a batch from an approved recipe; it waits for its start command. Returns its number."""
         if actor.role not in ("supervisor", "planner", "operator"):
@@ -154,7 +154,7 @@ class Site:
 
     async def receive_lot(
         self, material: str, quantity: Quantity, expires: datetime | None, identity: str, supplier_lot: str,
-        actor: Actor, reply: Reply | None = None,
+        actor: Actor, reply: Replying | None = None,
     ) -> str:  # fmt: skip
         """A lot arrives, into quarantine. Returns its number."""
         number = self.engine.new_lot()
@@ -163,7 +163,7 @@ class Site:
         return number
 
     async def decide_lot(
-        self, number: str, decision: LotDecision, signature: str, reason: str, actor: Actor, reply: Reply | None = None
+        self, number: str, decision: LotDecision, signature: str, reason: str, actor: Actor, reply: Replying | None = None
     ) -> None:  # fmt: skip
         """Release, reject or conditionally accept a lot, under the signature of quality assurance."""
         lot = self.lots.get(number)
@@ -179,7 +179,7 @@ class Site:
     # --- units --------------------------------------------------------------------------------------
 
     async def clean_unit(
-        self, unit: str, performed: Actor, verified: Actor, method: str, reply: Reply | None = None
+        self, unit: str, performed: Actor, verified: Actor, method: str, reply: Replying | None = None
     ) -> None:  # fmt: skip
         """Two people have cleaned a unit; it may be given to the next batch."""
         if unit not in self.equipment:
