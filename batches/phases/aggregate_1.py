@@ -2,7 +2,7 @@
 
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import UNIT, scan_identity, scan_unit, takes_people
-from batches.quantities import Quantity
+from batches.quantities import Quantity, parse
 from batches.steps import Consume, Do, PhaseRun, Scan
 
 
@@ -14,6 +14,7 @@ def aggregate(
     yield from scan_unit(unit)
     yield Scan(f"Scan the lot label of {cells}.", f"lot:{cells}")
     yield Consume(plates, plate_count)
+    yield Do("load", {"vessel": target, "volume": parse("0 mL")}, unit)
     yield Do("seed_microwells", {"source": source, "target": target, "volume": volume, "wells": wells}, unit)
     return {"wells": wells}
 
@@ -22,7 +23,7 @@ PHASE = Phase(
     name="aggregate",
     version=1,
     run=aggregate,
-    about="Seeds a suspension of single cells into micro-wells, where they form aggregates.",
+    about="Seeds single cells into the micro-wells of a fresh plate, where they form aggregates.",
     parameters={
         "cells": Declared("material", about="single-cell suspension, made before"),
         "plates": Declared("material", about="micro-well plates"),
@@ -35,7 +36,7 @@ PHASE = Phase(
     },
     results={"wells": Declared("integer")},
     unit_class="liquid_handler",
-    does=("seed_microwells",),
+    does=("load", "seed_microwells"),
     consumes=("plates",),
     touches=("cells",),
     verifies_identity=True,

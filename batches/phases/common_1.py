@@ -51,6 +51,8 @@ IN_CARE = ("keep_environment", "stop_feeds")
 """Safe states of a phase whose unit holds living cells."""
 AT_REST = ("stand_still", "keep_environment")
 """Safe states of a phase that works beside the cells: the hands rest, what stands at its set-points stays there."""
+ANYWHERE = ("keep_environment", "stop_feeds", "stand_still")
+"""Safe states of a phase that may stand beside cells or far from them."""
 ENVIRONMENT_TAGS = tuple(ENVIRONMENT)
 ONLY_GIVEN: Mapping[str, str] = {tag: tag for tag in ENVIRONMENT}
 

@@ -1,7 +1,7 @@
 """A signed decision between named options."""
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import IN_CARE, PEOPLE, choices, decide, takes_people
+from batches.phases.common_1 import ANYWHERE, PEOPLE, choices, decide, takes_people
 from batches.quantities import Quantity
 from batches.steps import PhaseRun, Value
 
@@ -30,6 +30,6 @@ PHASE = Phase(
         "volume": Declared("quantity", "mL", optional=True, about="shown to the person"),
     },
     results={"decision": Declared("text")},
-    holds=IN_CARE,
+    holds=ANYWHERE,
     duration=takes_people,
 )

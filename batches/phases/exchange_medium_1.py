@@ -3,14 +3,17 @@
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import IN_CARE, UNIT, takes_people
 from batches.quantities import Quantity
-from batches.steps import Consume, Do, PhaseRun, Program, Value
+from batches.steps import Consume, Do, PhaseRun, Program, Scan, Value
 
 
 def exchange_medium(
-    *, medium: str, quantity: Quantity, fraction: Quantity | None = None, program: str = "", plate: str = "",
+    *, medium: str, quantity: Quantity | None = None, fraction: Quantity | None = None, program: str = "", plate: str = "",
     source: str = "", volume: Quantity | None = None, wells: int = 0, unit: str = "",
 ) -> PhaseRun:  # fmt: skip
-    yield Consume(medium, quantity)
+    if quantity is not None:
+        yield Consume(medium, quantity)
+    else:
+        yield Scan(f"Scan the lot label of {medium}.", f"lot:{medium}")
     given: dict[str, Value] = {"fraction": fraction}
     if plate:
         given = {"plate": plate, "source": source, "volume": volume, "wells": wells}
@@ -26,7 +29,9 @@ PHASE = Phase(
     about="Takes out part of the medium and puts in as much fresh medium.",
     parameters={
         "medium": Declared("material"),
-        "quantity": Declared("quantity", "$medium", about="fresh medium used"),
+        "quantity": Declared(
+            "quantity", "$medium", optional=True, about="fresh medium used; without it, it was loaded before"
+        ),
         "fraction": Declared("quantity", "%", optional=True, about="of the volume in the vessel"),
         "program": Declared(
             "text", default="", optional=True, about="programme of the unit, where it has one"

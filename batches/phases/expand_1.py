@@ -90,6 +90,7 @@ PHASE = Phase(
     only_with={**ONLY_GIVEN, "glucose": "feed_at", "feed": "feed_at"},
     consumes=("feed_medium",),
     samples=("sample",),
+    vessel=("?",),
     holds=IN_CARE,
     duration=takes_people,
 )

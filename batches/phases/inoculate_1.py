@@ -6,6 +6,8 @@ from batches.phases.common_1 import (
     ENVIRONMENT_TAGS,
     ONLY_GIVEN,
     UNIT,
+    consume_listed,
+    listed,
     scan_identity,
     scan_unit,
     set_points,
@@ -17,7 +19,8 @@ from batches.steps import Consume, Do, PhaseRun, Scan, Value
 
 def inoculate(
     *, volume: Quantity, cells: Quantity | None = None, aggregates: Quantity | None = None, material: str = "",
-    amount: Quantity | None = None, unit: str = "", **environment: Quantity,
+    amount: Quantity | None = None, medium: str = "", medium_quantity: Quantity | None = None, unit: str = "",
+    **environment: Quantity,
 ) -> PhaseRun:  # fmt: skip
     yield from scan_identity("on the cells")
     yield from scan_unit(unit)
@@ -25,6 +28,7 @@ def inoculate(
         yield Consume(material, amount)
     elif material:
         yield Scan(f"Scan the lot label of {material}.", f"lot:{material}")
+    yield from consume_listed({"medium": medium, "medium_quantity": medium_quantity}, ("medium",))
     yield from set_points(environment, unit)
     given: dict[str, Value] = {"cells": cells, "aggregates": aggregates, "volume": volume}
     yield Do("inoculate", {name: value for name, value in given.items() if value is not None}, unit)
@@ -44,13 +48,14 @@ PHASE = Phase(
         "amount": Declared(
             "quantity", "$material", optional=True, about="how much of the material is consumed"
         ),
+        **listed(("medium",), "medium the cells are suspended in"),
         **ENVIRONMENT,
         "unit": UNIT,
     },
     sets=ENVIRONMENT_TAGS,
     does=("inoculate",),
     only_with=ONLY_GIVEN,
-    consumes=("material",),
+    consumes=("material", "medium"),
     vessel=("+volume",),
     touches=("material",),
     verifies_identity=True,

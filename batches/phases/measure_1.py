@@ -3,7 +3,7 @@
 from typing import cast
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import IN_CARE, PEOPLE, mapping_of, takes_people
+from batches.phases.common_1 import ANYWHERE, PEOPLE, mapping_of, takes_people
 from batches.steps import PhaseRun, Result, Role, Sign
 
 
@@ -24,6 +24,6 @@ PHASE = Phase(
     },
     samples=("sample",),
     results_of="sample",
-    holds=IN_CARE,
+    holds=ANYWHERE,
     duration=takes_people,
 )

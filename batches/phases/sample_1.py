@@ -1,7 +1,7 @@
 """Take a sample of the plan, wait for its results, and decide on them if asked."""
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import IN_CARE, PEOPLE, UNIT, choices, decide, mapping_of, takes_people
+from batches.phases.common_1 import ANYWHERE, PEOPLE, UNIT, choices, decide, mapping_of, takes_people
 from batches.quantities import Quantity
 from batches.steps import Do, PhaseRun, Result, Sample
 
@@ -39,6 +39,6 @@ PHASE = Phase(
     only_with={"take_sample": "draw"},
     samples=("sample",),
     results_of="sample",
-    holds=IN_CARE,
+    holds=ANYWHERE,
     duration=takes_people,
 )

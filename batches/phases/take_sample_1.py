@@ -1,7 +1,7 @@
 """Take a sample of the plan and go on: its results come later."""
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import IN_CARE, UNIT, takes_people
+from batches.phases.common_1 import ANYWHERE, UNIT, takes_people
 from batches.quantities import Quantity
 from batches.steps import Do, PhaseRun, Sample
 
@@ -30,6 +30,6 @@ PHASE = Phase(
     does=("take_sample",),
     only_with={"take_sample": "draw"},
     samples=("sample",),
-    holds=IN_CARE,
+    holds=ANYWHERE,
     duration=takes_people,
 )
