@@ -72,7 +72,7 @@ Reader = Callable[[PlainDict, Known], Said]
 
 def _anything(kind: str, body: PlainDict) -> Said:
     rest = {name: value for name, value in body.items() if name not in ("path", "reason")}
-    return Said(plainly(kind), "", shown(rest), _text(body, "reason"), _text(body, "path"))
+    return Said(plainly(kind).capitalize(), "", shown(rest), _text(body, "reason"), _text(body, "path"))
 
 
 def _text(body: PlainDict, name: str) -> str:

@@ -1,6 +1,6 @@
 """Review by exception: what a reviewer looks at first, in sections that are always there.
 
-An empty section is printed as empty, so that nobody wonders whether something was left out.
+Sections without an exception are named too, so that nobody wonders whether something was left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -3,15 +3,19 @@
 Everything here is text for people: nothing is parsed back from it, and no verdict depends on it.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 
-from batches.entries import Actor
+from batches.entries import Actor, moment
 from batches.plain import Plain, PlainDict, dict_in, dicts_in, list_in, text_in
 from batches.quantities import from_plain, is_quantity
 from batches.report.bundle import Bundle
 
+SIGNIFICANT = 12
+"""Digits of a number that are printed."""
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 NBSP = "\u00a0"
 """A blank at which no line is broken."""
 UNITS = {"degC": "°C", "delta_degC": "°C", "uL": "µL", "ug": "µg", "um": "µm", "day": "d"}
@@ -42,6 +46,8 @@ def _known(character: str) -> bool:
 
 
 def _code(character: str) -> str:
+    if character == "\n":
+        return character
     return " " if character.isspace() else f"[U+{ord(character):04X}]"
 
 
@@ -52,7 +58,9 @@ def shown(value: Plain) -> str:
             return ""
         case bool():
             return "yes" if value else "no"
-        case int() | str():
+        case str():
+            return clock(moment(value)) if _STAMP.fullmatch(value) else value
+        case int():
             return str(value)
         case Mapping():
             return measured(value) if is_quantity(value) else _named(value)
@@ -63,7 +71,8 @@ def shown(value: Plain) -> str:
 def _named(value: PlainDict) -> str:
     if set(value) == {"fired", "reply"}:
         return f"option {value['fired']}: {shown(value['reply'])}".removesuffix(": ")
-    return ", ".join(f"{plainly(name)}: {shown(part)}" for name, part in value.items())
+    said = ((plainly(name), shown(part)) for name, part in value.items())
+    return ", ".join(f"{name}: {part}" for name, part in said if part)
 
 
 def measured(value: PlainDict) -> str:
@@ -74,8 +83,12 @@ def measured(value: PlainDict) -> str:
 
 
 def grouped(number: Decimal) -> str:
-    """Digits of the whole part in groups of three from five digits on; the fraction as written."""
-    text = f"{number:f}"
+    """Digits of the whole part in groups of three from five digits on; the fraction as written.
+
+    A calculated number of more than SIGNIFICANT digits is cut, and '…' says so; the record has all.
+    """
+    short = Context(prec=SIGNIFICANT).plus(number)
+    text = f"{number:f}" if short == number else f"{short:f}…"
     whole, point, fraction = text.partition(".")
     if len(whole.lstrip("-")) < 5:
         return text
@@ -191,6 +204,8 @@ def reply_text(step: PlainDict, reply: Plain) -> str:
             return reply
         case (("Set" | "Wait"), None):
             return "done"
+        case ("Sign", True):
+            return "signed"
         case "Do" | "Program" | "Transfer", {} if not reply:
             return "done"
         case _:

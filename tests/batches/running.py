@@ -86,7 +86,8 @@ READINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What whoever answers sees: the step, where, and the batch as it stands."""
+    """What whoever answers sees: the step, where, the batch as it stands, and the unit of the step (of
+    its unit procedure, where the step addresses none)."""
 
     path: str
     step: Step
@@ -219,7 +220,7 @@ def scanned(asked: Asked, step: Scan) -> str:
         case "identity":
             return state.identity
         case "unit":
-            return state.units[step.unit or rest] if step.unit or rest else next(iter(state.units.values()))
+            return state.units[step.unit or rest] if step.unit or rest else asked.unit
         case "lot":
             return next(use.lot for use in (*state.used, *state.made) if use.material == rest)
         case "batch":
@@ -430,7 +431,9 @@ class Run:
         yield from commands.ask(
             self.state, opened.path, opened.step, unit, self.now, self._by_hand(unit, opened.step)
         )
-        opened.reply = self.answer(Asked(opened.path, opened.step, self.state, unit))
+        opened.reply = self.answer(
+            Asked(opened.path, opened.step, self.state, unit or self._unit_at(opened.path))
+        )
         opened.due = self._due(opened)
 
     def _due(self, opened: Open) -> datetime:
@@ -443,8 +446,12 @@ class Run:
     def unit_of(self, path: str, step: Step) -> str:
         if not isinstance(step, (Set, Read, Do, Program, Transfer)):
             return ""
+        return self.state.units.get(step.unit, "") if step.unit else self._unit_at(path)
+
+    def _unit_at(self, path: str) -> str:
+        """The unit of the unit procedure a path lies in."""
         node = find(self.recipe.procedure, owner(path, self.state.elements), self.state.progress)
-        return self.state.units.get(step.unit or cast("UnitProcedure", node).unit, "")
+        return self.state.units.get(cast("UnitProcedure", node).unit, "")
 
     def _by_hand(self, unit: str, step: Step) -> PlainDict | None:
         if not unit or self.units().get(unit, "").split("/")[0] in AUTOMATED:

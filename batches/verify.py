@@ -1,0 +1,140 @@
+"""The verdict on an exported record, from nothing but its files.
+
+Integrity (is it what was sealed?) and conformance (did the batch follow its recipe?) are two verdicts.
+Pure: files in, verdict out; it needs no database, device or network, and runs no code from the files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from batches.checkpoint import NoteKey
+from batches.conformance import Conformance, Phases, conform
+from batches.crosscheck import crosscheck
+from batches.errors import KweekError, RecordError
+from batches.integrity import ReadKey, Seal, check_manifest, check_streams, seal_of
+from batches.phases import lookup
+from batches.report.bundle import Bundle, read_bundle
+from batches.report.files import RECORD, rendered
+from batches.states import ENDED
+
+VERIFIED, NOT_VERIFIED, UNREADABLE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `kweek verify` says. `exit_code`: 0 verified; 1 altered, incomplete or not conforming; 2 unreadable.
+
+    `sentences`: every finding, each naming its entry or file; what stands behind the verdict besides.
+    """
+
+    exit_code: Literal[0, 1, 2]
+    integrity: Literal["intact", "altered", "unreadable"]
+    conformance: Literal["conforms", "does not conform", "not re-executable", "not judged"]
+    sentences: tuple[str, ...]
+
+
+def unreadable(sentence: str) -> Verdict:
+    """The verdict on something that is no record at all."""
+    return Verdict(UNREADABLE, "unreadable", "not judged", (sentence,))
+
+
+def verify_bundle(
+    files: Mapping[str, bytes], read_key: ReadKey, pinned: Sequence[NoteKey] = (), phases: Phases = lookup
+) -> Verdict:  # fmt: skip
+    """Check the files of an export. `read_key` reads the key that a record names; `pinned`: keys that
+    the checker knows, of which one must have signed."""
+    if RECORD not in files:
+        return unreadable(f"There is no {RECORD} here; give the PDF or the folder of an export.")
+    try:
+        bundle = read_bundle(files[RECORD])
+        seal = seal_of(bundle, pinned, read_key)
+        entries = bundle.entries
+    except KweekError as error:
+        return _unread(files, str(error))
+    found = conform(entries, phases)
+    _judge_others(bundle, found)
+    altered = [
+        *check_streams(bundle, seal),
+        *_check_record(bundle, files),
+        *check_manifest(files, bundle.batch, seal),
+    ]
+    altered += _check_rendered(bundle, found, files)
+    return _verdict(bundle, found, altered, seal)
+
+
+def _unread(files: Mapping[str, bytes], sentence: str) -> Verdict:
+    """record.json cannot be read: altered if the manifest shows so, else no record of ours."""
+    try:
+        altered = [*check_manifest(files, _batch_of(files), Seal((), pinned=False))]
+    except KweekError:
+        altered = []
+    if any(text.startswith(RECORD) for text in altered):
+        return Verdict(NOT_VERIFIED, "altered", "not judged", (sentence, *altered))
+    return unreadable(sentence)
+
+
+def _batch_of(files: Mapping[str, bytes]) -> str:
+    head = files.get("manifest.txt", b"").decode("utf-8", errors="replace").partition("\n")[0]
+    return head.removeprefix("kweek/record/")
+
+
+def _judge_others(bundle: Bundle, found: Conformance) -> None:
+    """What the other streams say; only where the batch's own could be followed."""
+    if found.state.recipe is not None:
+        found.findings += crosscheck(found.state, {copy.stream: copy.entries for copy in bundle.streams})
+
+
+def _check_record(bundle: Bundle, files: Mapping[str, bytes]) -> Iterator[str]:
+    if bundle.to_json() != files[RECORD]:
+        yield f"{RECORD} was altered: it is not in canonical form, or holds members that are none of a record."
+
+
+def _check_rendered(bundle: Bundle, found: Conformance, files: Mapping[str, bytes]) -> Iterator[str]:
+    """The files beside record.json are made again and compared byte for byte."""
+    try:
+        made = rendered(bundle, found)
+    except (RecordError, KeyError) as error:
+        yield f"The files beside {RECORD} cannot be compared, because it cannot be followed: {error}"
+        return
+    for name, content in made.items():
+        if name in files and name != RECORD and files[name] != content:
+            line = _first_difference(files[name], content)
+            yield f"{name} does not agree with {RECORD}: line {line} was changed, added or removed."
+
+
+def _first_difference(found: bytes, expected: bytes) -> int:
+    pairs = enumerate(zip(found.splitlines(), expected.splitlines(), strict=False), 1)
+    shorter = min(len(found.splitlines()), len(expected.splitlines()))
+    return next((number for number, (left, right) in pairs if left != right), shorter + 1)
+
+
+def _verdict(bundle: Bundle, found: Conformance, altered: Sequence[str], seal: Seal) -> Verdict:
+    conformance = (
+        "not re-executable" if found.unknown else "does not conform" if found.findings else "conforms"
+    )
+    sentences = [
+        *altered,
+        *(_located(one.entry, one.sentence) for one in (*found.unknown, *found.findings)),
+        *found.departures,
+        *_background(bundle, found, seal),
+    ]
+    good = not altered and found.conforms
+    return Verdict(
+        VERIFIED if good else NOT_VERIFIED, "altered" if altered else "intact", conformance, tuple(sentences)
+    )
+
+
+def _located(entry: int, sentence: str) -> str:
+    return f"Entry {entry}: {sentence}" if entry else sentence
+
+
+def _background(bundle: Bundle, found: Conformance, seal: Seal) -> Iterator[str]:
+    yield seal.sentence()
+    if found.state.state not in ENDED:
+        yield f"The batch had not ended when it was exported: it is {found.state.state}."
+    erased = [str(entry.number) for entry in bundle.entries if entry.body is None]
+    if erased:
+        yield f"The content of entries {', '.join(erased)} was erased; their proofs hold."
+    if found.state.simulated:
+        yield "The batch is SIMULATED: not for GMP use."
