@@ -7,30 +7,38 @@ from batches.steps import Do, PhaseRun, Produce
 
 
 def pool(
-    *, source: str, target: str, volume: Quantity, wells: int, product: str, amount: Quantity, unit: str = ""
+    *,
+    source: str,
+    target: str,
+    volume: Quantity,
+    wells: int,
+    product: str = "",
+    amount: Quantity | None = None,
+    unit: str = "",
 ) -> PhaseRun:
     yield from scan_identity(f"on {source}")
     yield from scan_unit(unit)
     yield Do("pool", {"source": source, "target": target, "volume": volume, "wells": wells}, unit)
-    lot = yield Produce(product, amount)
-    return {"lot": lot}
+    if product and amount is not None:
+        return {"lot": (yield Produce(product, amount))}
+    return {}
 
 
 PHASE = Phase(
     name="pool",
     version=1,
     run=pool,
-    about="Brings the content of wells together in one vessel and makes a lot of it.",
+    about="Brings the content of wells together in one vessel and makes a lot of it if asked.",
     parameters={
         "source": Declared("text", about="plate on the deck"),
         "target": Declared("text", about="vessel on the deck"),
         "volume": Declared("quantity", "uL", about="taken from each well"),
         "wells": Declared("integer"),
-        "product": Declared("material"),
-        "amount": Declared("quantity", "$product"),
+        "product": Declared("material", default="", optional=True, about="made by the last of several pools"),
+        "amount": Declared("quantity", "$product", optional=True, about="of the product"),
         "unit": UNIT,
     },
-    results={"lot": Declared("text")},
+    results={"lot": Declared("text", optional=True)},
     unit_class="liquid_handler",
     does=("pool",),
     produces=("product",),
