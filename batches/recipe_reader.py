@@ -22,7 +22,6 @@ from batches.written import Mistakes, Written, compose, from_plain
 RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 MATERIAL_KINDS = ("starting", "raw", "consumable", "intermediate", "product")
 TEST_KINDS = ("quantity", "text", "yes_no", "choice")
-ZERO = quantity(0, "")
 
 
 def read(text: str, file: str) -> Recipe:
@@ -189,7 +188,7 @@ def _sample(name: str, node: Written, mistakes: Mistakes) -> SamplePlan:
     tests = {test: _test(test, part, mistakes) for test, part in form.entries("tests", "test")}
     if "tests" not in form.members:
         form.missing("tests", "{viability: {unit: '%', method: …}}")
-    turnaround, volume = form.quantity("turnaround", "4 h") or ZERO, form.quantity("volume")
+    turnaround, volume = form.quantity("turnaround", "4 h") or quantity(0, ""), form.quantity("volume")
     form.close()
     return SamplePlan(name, tests, turnaround, volume, source, assumed, form.place)
 

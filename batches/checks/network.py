@@ -1,0 +1,177 @@
+"""The procedure as a simple temporal network (Dechter, Meiri and Pearl 1991).
+
+Events are starts and ends; a bound (a, b, w) says that b comes at most w seconds after a. Time limits
+that cannot be met close a cycle of negative length. The ways of a choice and the body of a repeat are
+one block in the network around them, and have a network of their own. A limit that runs into a
+parallel is left out: it ends with whichever branch begins first.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias, assert_never
+
+from batches.checks.subject import Call, Subject
+from batches.procedure import join
+from batches.recipe import Calculate, Choice, Node, Operation, Parallel, PhaseCall, Repeat, UnitProcedure
+
+Span: TypeAlias = "tuple[float, float | None]"
+"""Least and most seconds; most None: no bound."""
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`then` comes at most `seconds` after `first`; `limit` is the phase whose time limit it is."""
+
+    first: int
+    then: int
+    seconds: float
+    limit: "Call | None" = None
+
+
+@dataclass(slots=True)
+class Network:
+    """The events of one stretch of the procedure and the bounds between them."""
+
+    earliest: list[float] = field(default_factory=list[float])
+    """By event: when it is, if all takes its least and begins as soon as it can."""
+    bounds: list[Bound] = field(default_factory=list[Bound])
+
+    def event(self) -> int:
+        self.earliest.append(0.0)
+        return len(self.earliest) - 1
+
+    def after(self, first: int, then: int, span: Span = (0.0, None)) -> None:
+        """`then` comes after `first`, by a time in the span."""
+        least, most = span
+        self.earliest[then] = max(self.earliest[then], self.earliest[first] + least)
+        self.bounds.append(Bound(then, first, -least))
+        if most is not None:
+            self.bounds.append(Bound(first, then, most))
+
+    def broken(self) -> "Iterator[tuple[Call, bool]]":
+        """The limits that cannot be met: each that fails alone (False), else all of them together (True)."""
+        if not self._contradicts(self.bounds):
+            return
+        free = [bound for bound in self.bounds if bound.limit is None]
+        limits = [bound for bound in self.bounds if bound.limit is not None]
+        alone = [limit for limit in limits if self._contradicts([*free, limit])]
+        for bound in alone or limits:
+            if bound.limit is not None:
+                yield bound.limit, not alone
+
+    def missed(self) -> "Iterator[tuple[Call, float]]":
+        """The limits that are missed if all begins as soon as it can, and by how many seconds."""
+        for bound in self.bounds:
+            late = self.earliest[bound.then] - self.earliest[bound.first] - bound.seconds
+            if bound.limit is not None and late > _ROUNDING:
+                yield bound.limit, late
+
+    def _contradicts(self, bounds: list[Bound]) -> bool:
+        """Bellman and Ford: whether some cycle of bounds has a negative length. They are gone through
+        backwards, as most of them point back in time."""
+        latest = [0.0] * len(self.earliest)
+        for _ in range(len(latest) + 1):
+            changed = False
+            for bound in reversed(bounds):
+                reach = latest[bound.first] + bound.seconds
+                if reach < latest[bound.then] - _ROUNDING:
+                    latest[bound.then] = reach
+                    changed = True
+            if not changed:
+                return False
+        return True
+
+
+@dataclass(slots=True)
+class Builder:
+    """Builds the network of a body. `duration` gives the least and most of a phase, `trailing` the
+    phases with a time limit that a body can end with, `limit` the seconds of such a limit."""
+
+    subject: Subject
+    duration: Callable[[Call], Span]
+    trailing: Callable[[tuple[Node, ...], str], Iterator[Call]]
+    limit: Callable[[Call], float]
+    network: Network = field(default_factory=Network)
+    pending: "list[tuple[int, Call]]" = field(default_factory=list["tuple[int, Call]"])
+    """Ends of phases whose time limit runs to the next start."""
+    starts: dict[str, int] = field(default_factory=dict[str, int])
+    ends: dict[str, int] = field(default_factory=dict[str, int])
+
+    def sequence(self, body: tuple[Node, ...], prefix: str, at: int) -> int:
+        """Adds a body that begins after the event `at`; returns its end."""
+        for node in body:
+            at = self.element(node, join(prefix, node.name), at)
+        return at
+
+    def element(self, node: Node, path: str, at: int) -> int:
+        match node:
+            case PhaseCall():
+                call = self.subject.call_at.get(path)
+                return self.block(
+                    path, at, self.span(node, path), [call] if call and node.then_within else []
+                )
+            case Calculate():
+                return at
+            case Operation() | UnitProcedure():
+                return self.sequence(node.body, path, at)
+            case Parallel():
+                return self.parallel(node, path, at)
+            case Choice() | Repeat():
+                return self.block(
+                    path, at, self.span(node, path), list(self.trailing((node,), path.rpartition("/")[0]))
+                )
+            case _:
+                assert_never(node)
+
+    def block(self, path: str, at: int, span: Span, limits: list[Call]) -> int:
+        start, end = self.network.event(), self.network.event()
+        self.starts[path], self.ends[path] = start, end
+        self.network.after(at, start)
+        self.network.after(start, end, span)
+        self.network.bounds += [Bound(before, start, self.limit(call), call) for before, call in self.pending]
+        self.pending = [(end, call) for call in limits]
+        return end
+
+    def parallel(self, node: Parallel, path: str, at: int) -> int:
+        ends: list[int] = []
+        pending: list[tuple[int, Call]] = []
+        for branch in node.branches:
+            self.pending = []
+            ends.append(self.sequence(branch, path, at))
+            pending += self.pending
+        self.pending = pending
+        joined = self.network.event()
+        for end in ends:
+            self.network.after(end, joined)
+        return joined
+
+    def span(self, node: Node, path: str) -> Span:
+        """The least and most that an element takes."""
+        match node:
+            case PhaseCall():
+                call = self.subject.call_at.get(path)
+                return (0.0, None) if call is None else _possible(self.duration(call))
+            case Calculate():
+                return 0.0, 0.0
+            case Operation() | UnitProcedure():
+                return self.total(node.body, path)
+            case Parallel():
+                return max(self.total(branch, path)[0] for branch in node.branches), None
+            case Choice():
+                spans = [self.total(way, path) for _, way in node.options]
+                return min(least for least, _ in spans), None
+            case Repeat():
+                return self.total(node.body, path)[0], None
+            case _:
+                assert_never(node)
+
+    def total(self, body: tuple[Node, ...], prefix: str) -> Span:
+        """The least of a body. It has no most: between its parts any time may pass."""
+        return sum(self.span(node, join(prefix, node.name))[0] for node in body), None
+
+
+def _possible(span: Span) -> Span:
+    """A span that contradicts itself is said by another rule."""
+    least, most = span
+    return (least, None) if most is not None and most < least else span
