@@ -8,24 +8,19 @@ from batches.expressions import references
 
 
 def identity_first(subject: Subject) -> Iterator[Flaw]:
-    """In each unit procedure the chain of identity is scanned before a phase has to do with a patient's
-    material (EU GMP Part IV section 9)."""
+    """In each unit procedure the chain of identity is scanned before a patient's material is touched,
+    used or made (EU GMP Part IV section 9)."""
     patient = patient_materials(subject)
     scans = {call.path for call in subject.calls if call.phase.verifies_identity}
     for call in subject.calls:
         own = {path for path in subject.order.before[call.path] & scans if _together(subject, path, call)}
-        touched = [name for name in _named(call) if name in patient]
+        named = call.words((*call.phase.touches, *call.phase.consumes, *call.phase.produces))
+        touched = [name for name in named if name in patient]
         if touched and not own and not call.phase.verifies_identity:
             yield (
                 call.line,
                 f"'{call.path}' touches '{touched[0]}' before the chain of identity is scanned in '{call.within.name}'; put a phase before it that verifies the identity, on every way.",
             )
-
-
-def _named(call: Call) -> tuple[str, ...]:
-    """The materials that a phase names, open or closed."""
-    declared = call.phase.parameters.items()
-    return call.words(tuple(name for name, parameter in declared if parameter.kind == "material"))
 
 
 def second_person(subject: Subject) -> Iterator[Flaw]:

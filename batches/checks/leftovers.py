@@ -8,7 +8,7 @@ from batches.recipe import UnitProcedure
 
 
 def unused(subject: Subject) -> Iterator[Flaw]:
-    """Every formula value, material, unit and sample is used. (A calculation may be there to be recorded.)"""
+    """Every formula value, material, unit and sample is used; a calculation may be there for the record."""
     recipe = subject.recipe
     read = {name for use in subject.uses for name in names(use.text)}
     for name, parameter in recipe.formula.items():
