@@ -43,7 +43,6 @@ PHASE = Phase(
     does=("program:program",),
     consumes=("reagent", "medium"),
     vessel=("empty", "+volume"),
-    touches=("cells",),
     verifies_identity=True,
     holds=(),
     duration=takes_people,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import AT_REST, UNIT, decide, mapping_of, scan_unit, takes_people, yes_in
-from batches.steps import Ask, Field, PhaseRun, Sign, Value
+from batches.steps import Ask, Field, PhaseRun, Value
 
 CHECKS = {
     "nothing_left": Field(
@@ -31,7 +31,6 @@ def clear_line(*, area: str, unit: str = "") -> PhaseRun:
         yield from decide(
             f"{area} was found not in order three times. May work begin?", options, found, "supervisor"
         )
-    yield Sign(f"Line clearance of {area}", "performed")
     return {"cleared": cleared}
 
 

@@ -41,7 +41,6 @@ PHASE = Phase(
     results={"in_profile": Declared("flag")},
     unit_class="controlled_rate_freezer",
     does=("program:program",),
-    touches=("product",),
     verifies_identity=True,
     holds=(),
     duration=takes_people,

@@ -40,7 +40,6 @@ PHASE = Phase(
     consumes=REAGENTS,
     produces=("product",),
     vessel=("?",),
-    touches=("material",),
     verifies_identity=True,
     holds=(),
     duration=takes_people,

@@ -53,7 +53,6 @@ PHASE = Phase(
         "temperature": Declared("quantity", "degC"),
     },
     consumes=("shipper",),
-    touches=("product",),
     verifies_identity=True,
     holds=AT_REST,
     duration=takes_people,

@@ -58,7 +58,6 @@ PHASE = Phase(
         "cold": Declared("flag"),
     },
     reads=("temperature",),
-    touches=("product",),
     verifies_identity=True,
     holds=AT_REST,
     duration=takes_people,
