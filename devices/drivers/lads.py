@@ -129,9 +129,13 @@ class LadsDriver:
 
     async def close(self) -> None:
         """Leave the device; what it runs goes on."""
-        client, self._client = self._client, None
-        if client is None:
-            return
+        if self._client is not None:
+            await self._drop(self._client)
+
+    async def _drop(self, client: Client) -> None:
+        """Leave one link; another task may have opened the next one already."""
+        if client is self._client:
+            self._client = None
         with suppress(Exception):  # the link may be broken already, and nothing hangs on how it ends
             async with asyncio.timeout(min(self._limit, 1.0)):
                 await client.disconnect()
@@ -197,7 +201,7 @@ class LadsDriver:
             async with asyncio.timeout(self._limit):
                 yield client, known
         except (OSError, TimeoutError) as error:
-            await self.close()
+            await self._drop(client)
             raise lost(f"{self._unit.id} did not answer within {self._limit:g} s ({error!r}).") from error
         except CallRefused as error:
             raise self._meaning(error.code, lost)(f"{self._unit.id}: {error.text}") from error

@@ -68,6 +68,7 @@ METHODS: Mapping[str, tuple[Method, ...]] = {
     "ph": (Method("ph", "pH", 2, absolute=0.02, typical=7.2),),
     "volume": (Method("volume", "mL", 1, relative=0.005, typical=100.0),),
     "endotoxin": (Method("endotoxin", "EU/mL", 2, absolute=0.005, typical=0.05),),
+    "dose": (Method("dose", "cell", 0, relative=0.03, typical=1e8),),
     "osmolality": (Method("osmolality", "mmol/kg", 0, relative=0.01, typical=290.0),),
 }
 """By attribute, the method in its usual unit of measure first."""
@@ -83,6 +84,7 @@ WORDS: Mapping[str, str] = {
     "adventitious_viruses": "absent",
     "morphology": "normal",
     "container_integrity": "intact",
+    "stored_at": "as labelled",
 }
 """Attributes answered in words, with the word for a sample that has nothing wrong."""
 
