@@ -10,6 +10,7 @@ from batches.errors import BadInput, NotFound
 from batches.quantities import parse
 from devices.base import DeviceProtocolError, Identity
 from devices.plant import DEMO, PORTS_VARIABLE, Plant, load, plant_from, ports_from
+from devices.twins.catalogue import make as make_twin
 from devices.unit import Tag, check_identity, unit_from
 
 GOOD = """\
@@ -89,6 +90,19 @@ def test_the_demo_plant_has_what_the_demo_needs() -> None:
     assert {name: len(plant.units_of(name)) for name in counts} == counts
     assert plant.simulated
     assert plant.unit("BR-01").address == "opc.tcp://127.0.0.1:4840/BR-01"
+
+
+def test_the_demo_plant_offers_what_its_twins_can_do() -> None:
+    for unit in (unit for unit in load(DEMO, {}).units if unit.driver == "lads"):
+        twin = make_twin(unit.unit_class, unit.id, 0.0)
+        check_identity(unit, twin.identity)
+        assert {action.removeprefix("program:") for action in unit.actions} == set(twin.model.programmes)
+        for name, shown in twin.model.tags.items():
+            tag = unit.tag(name)
+            assert (tag.unit, tag.settable) == (shown.unit, shown.settable is not None)
+            assert float(tag.low.value) <= shown.low
+            assert float(tag.high.value) >= shown.high
+        assert unit.tags.keys() == twin.model.tags.keys()
 
 
 def test_a_unit_is_read_whole() -> None:
