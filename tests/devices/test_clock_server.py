@@ -309,12 +309,12 @@ def test_a_second_engine_is_refused_while_the_first_is_there() -> None:
 
 
 def test_silence_instead_of_a_hello_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_module, "HELLO_WITHIN", 0.05)
+    monkeypatch.setattr(clock_module, "HELLO_WITHIN", 0.3)
 
     async def test(server: ClockServer, join: Join) -> None:
         silent, engine = await join(), await join()
         await engine.hello()
-        assert await silent.refused() == "The clock heard no hello within 0.05 seconds."
+        assert await silent.refused() == "The clock heard no hello within 0.3 seconds."
         assert await engine.agree(next=at(1)) == {"word": "tick", "now": at(1)}
 
     serving(test)

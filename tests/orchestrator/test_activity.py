@@ -18,7 +18,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 async def rests(activity: Activity) -> bool:
     """Whether the activity comes to rest without anything from outside."""
     resting = asyncio.ensure_future(activity.rest())
-    done, _ = await asyncio.wait([resting], timeout=0.05)
+    done, _ = await asyncio.wait([resting], timeout=0.2)
     resting.cancel()
     return bool(done)
 
