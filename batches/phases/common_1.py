@@ -188,20 +188,6 @@ def _exchange(care: Care, unit: str) -> Part[None]:
     yield Program(care.program, given, unit) if care.program else Do("exchange_medium", given, unit)
 
 
-CARE: Mapping[str, Declared] = {
-    "sample": Declared("sample", default="", optional=True, about="taken and measured at each look"),
-    "medium": Declared("material", default="", optional=True, about="fresh medium of the exchange"),
-    "fraction": Declared("quantity", "%", optional=True, about="how much of the medium is exchanged"),
-    "exchange_volume": Declared("quantity", "$medium", optional=True, about="fresh medium of one exchange"),
-    "program": Declared(
-        "text", default="", optional=True, about="programme that exchanges, where the unit has one"
-    ),
-    "low_glucose": Declared("quantity", "g/L", optional=True, about="below this, a second exchange follows"),
-}
-"""The parameters that make a Care."""
-CARE_ONLY: Mapping[str, str] = {"program:program": "program", "exchange_medium": "!program"}
-
-
 def told(reply: Value, name: str, question: str, unit: str, most: str) -> Part[Quantity]:
     """The quantity the device told; a person enters it, and a second verifies, where it told none."""
     found = mapping_of(reply).get(name)

@@ -2,8 +2,6 @@
 
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import (
-    CARE,
-    CARE_ONLY,
     ENVIRONMENT,
     ENVIRONMENT_TAGS,
     IN_CARE,
@@ -19,8 +17,8 @@ from batches.steps import PhaseRun
 
 
 def culture(
-    *, duration: Quantity, every: Quantity, sample: str = "", medium: str = "", fraction: Quantity | None = None,
-    exchange_volume: Quantity | None = None, program: str = "", low_glucose: Quantity | None = None, unit: str = "",
+    *, duration: Quantity, every: Quantity, medium: str, fraction: Quantity, exchange_volume: Quantity,
+    program: str = "", sample: str = "", low_glucose: Quantity | None = None, unit: str = "",
     **environment: Quantity,
 ) -> PhaseRun:  # fmt: skip
     yield from set_points(environment, unit)
@@ -37,14 +35,23 @@ PHASE = Phase(
     parameters={
         "duration": Declared("quantity", "h", about="from the start of the phase"),
         "every": Declared("quantity", "h", about="time between looks and exchanges"),
-        **CARE,
+        "medium": Declared("material", about="fresh medium"),
+        "fraction": Declared("quantity", "%", about="how much of the medium is exchanged"),
+        "exchange_volume": Declared("quantity", "$medium", about="fresh medium of one exchange"),
+        "program": Declared(
+            "text", default="", optional=True, about="programme that exchanges, where the unit has one"
+        ),
+        "sample": Declared("sample", default="", optional=True, about="taken and measured at each look"),
+        "low_glucose": Declared(
+            "quantity", "g/L", optional=True, about="below this, a second exchange follows"
+        ),
         **ENVIRONMENT,
         "unit": UNIT,
     },
     results={"looks": Declared("integer"), "exchanges": Declared("integer")},
     sets=ENVIRONMENT_TAGS,
     does=("program:program", "exchange_medium"),
-    only_with={**ONLY_GIVEN, **CARE_ONLY},
+    only_with={**ONLY_GIVEN, "program:program": "program", "exchange_medium": "!program"},
     consumes=("medium",),
     samples=("sample",),
     holds=IN_CARE,
