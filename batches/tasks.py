@@ -40,6 +40,17 @@ from batches.steps import (
 SIGNED = frozenset({"decide", "sign", "in_doubt", "failed", "dispose", "reconcile"})
 """Kinds whose answer is a signature: the person authenticates again (21 CFR 11.200)."""
 
+ANSWERS_FOR: Mapping[str, tuple[str, ...]] = {
+    "operator": ("operator", "supervisor"),
+    "supervisor": ("supervisor",),
+    "qc": ("qc",),
+    "qa": ("qa", "qp"),
+    "qp": ("qp",),
+    "engineer": ("engineer",),
+    "logistics": ("logistics",),
+}
+"""Which roles may answer a task for a role."""
+
 
 def tasks_of(state: BatchState, step: Step, by_hand: PlainDict | None = None) -> list[PlainDict]:
     """The tasks a step opens, numbered after those opened before. `by_hand`: content for a manual unit."""

@@ -19,22 +19,11 @@ from batches.quantities import from_plain
 from batches.record import BatchState, Task
 from batches.states import COMMANDS, Command
 from batches.steps import Fired, Value, decode, plain
-from batches.tasks import SIGNED, reply_of
+from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
 from orchestrator.engine import Engine, Part
 from orchestrator.executor import BatchRunner
 from orchestrator.replying import Replying
 from orchestrator.store.port import Submission
-
-ANSWERS_FOR: dict[str, tuple[str, ...]] = {
-    "operator": ("operator", "supervisor"),
-    "supervisor": ("supervisor",),
-    "qc": ("qc",),
-    "qa": ("qa", "qp"),
-    "qp": ("qp",),
-    "engineer": ("engineer",),
-    "logistics": ("logistics",),
-}
-"""Which roles may answer a task for a role."""
 
 
 @dataclass(frozen=True, slots=True)
