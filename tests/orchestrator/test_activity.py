@@ -2,17 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 
 from orchestrator import activity as activity_module
 from orchestrator.activity import Activity, settle
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 20))
+from tests.orchestrator.clock_house import run
 
 
 async def rests(activity: Activity) -> bool:
