@@ -1,1 +1,1 @@
-"""The HTTP API, one file per resource."""
+"""The HTTP API under /api/v1: one file per resource; see docs/reference/api.md."""

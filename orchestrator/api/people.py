@@ -1,0 +1,129 @@
+"""People and their roles: the administrators' part."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, StringConstraints
+
+from orchestrator.api.common import (
+    ActOnce,
+    AsRole,
+    Body,
+    Cursor,
+    Limit,
+    Long,
+    Page,
+    TheHouse,
+    ThePerson,
+    page,
+    permitted,
+)
+from orchestrator.api.sign_in import Done, Password, UserName
+from orchestrator.people import Person
+
+router = APIRouter(prefix="/people", tags=["people"])
+ADMIN = ("admin",)
+Roles = Annotated[list[str], "the roles of a person"]
+
+
+class AddPerson(Body):
+    """A new person. `identity_check`: how it was made sure who this is (21 CFR 11.100(b))."""
+
+    user_name: UserName
+    full_name: Annotated[str, StringConstraints(min_length=2, max_length=200)]
+    roles: list[str]
+    password: Password
+    identity_check: Long
+
+
+class SetRoles(Body):
+    """The roles a person has from now on."""
+
+    roles: list[str]
+
+
+class GivenPassword(Body):
+    """A password that its owner must change before anything else."""
+
+    password: Password
+
+
+class PersonShown(BaseModel):
+    """A person, as others see them."""
+
+    id: str
+    user_name: str
+    full_name: str
+    roles: list[str]
+    left: bool
+
+
+class PersonAdded(BaseModel):
+    """The permanent id of the new person."""
+
+    id: str
+
+
+def shown(person: Person) -> PersonShown:
+    """A person, as others see them."""
+    return PersonShown(
+        id=person.id, user_name=person.user_name, full_name=person.full_name, roles=person.roles, left=person.left
+    )
+
+
+@router.get("", operation_id="list_people")
+async def list_people(house: TheHouse, cursor: Cursor = "", limit: Limit = 100) -> Page[PersonShown]:
+    """Everybody who is or was here."""
+    found = [shown(person) for _, person in sorted(house.people.persons.items())]
+    return page(found, lambda person: person.id, cursor, limit)
+
+
+@router.get("/{name}", operation_id="get_person")
+async def get_person(name: str, house: TheHouse) -> PersonShown:
+    """A person by id or user name."""
+    return shown(house.people.find(name))
+
+
+@router.post("", operation_id="add_person", status_code=201, response_model=PersonAdded)
+async def add_person(body: AddPerson, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = "") -> Response:
+    """Add a person with a first password, which they change when they first sign in."""
+    actor = permitted(person, ADMIN, role)
+    return await once.act(
+        lambda reply: house.people.add(
+            body.user_name, body.full_name, body.roles, body.password, body.identity_check, actor, reply
+        ),
+        lambda decided: {"id": decided[0][0].removeprefix("person/")},
+        201,
+    )
+
+
+@router.post("/{name}/roles", operation_id="set_roles", response_model=Done)
+async def set_roles(
+    name: str, body: SetRoles, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
+    """Give a person exactly these roles; it acts at once."""
+    actor = permitted(person, ADMIN, role)
+    found = house.people.find(name)
+    return await once.act(
+        lambda reply: house.people.set_roles(found, body.roles, actor, reply), lambda _: {"status": "done"}
+    )
+
+
+@router.post("/{name}/password", operation_id="reset_password", response_model=Done)
+async def reset_password(
+    name: str, body: GivenPassword, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
+    """Give a person a password that they must change; it cannot sign."""
+    actor = permitted(person, ADMIN, role)
+    found = house.people.find(name)
+    return await once.act(
+        lambda reply: house.people.reset_password(found, body.password, actor, reply), lambda _: {"status": "done"}
+    )
+
+
+@router.post("/{name}/departure", operation_id="person_leaves", response_model=Done)
+async def person_leaves(name: str, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = "") -> Response:
+    """The person leaves: signed out everywhere, and the user name is never given again."""
+    actor = permitted(person, ADMIN, role)
+    found = house.people.find(name)
+    return await once.act(lambda reply: house.people.leave(found, actor, reply), lambda _: {"status": "done"})

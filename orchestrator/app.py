@@ -1,0 +1,167 @@
+"""The one place that wires things together: settings in, a running application out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+from fastapi import Depends, FastAPI
+
+from batches.entries import moment, stamp
+from batches.errors import RecordError
+from devices.base import Device
+from devices.drivers import make
+from devices.plant import Plant, load
+from devices.unit import Unit
+from orchestrator.api import (
+    batches,
+    changes,
+    equipment,
+    events,
+    health,
+    lots,
+    people,
+    problems,
+    recipes,
+    sign_in,
+    tasks,
+)
+from orchestrator.api.common import bearer
+from orchestrator.api.gate import Gate
+from orchestrator.api.house import House
+from orchestrator.clock import ProcessClock, RealClock, VirtualClock
+from orchestrator.engine import Engine
+from orchestrator.equipment import PlantEquipment
+from orchestrator.historian import Historian, historian_url
+from orchestrator.passwords import Passwords
+from orchestrator.people import People
+from orchestrator.people_store import PeopleStore
+from orchestrator.settings import FULL_COST, Settings
+from orchestrator.site import SOFTWARE, Site
+from orchestrator.store.port import Store
+from orchestrator.store.store import DatabaseStore
+
+API = "/api/v1"
+ALIVE_EVERY = 60.0  # s, real time: how exactly it is known since when no engine ran
+CLOCK_PATIENCE = 30.0  # s, real time, for the plant's clock to come up
+
+
+def create_app(settings: Settings, closing: asyncio.Event | None = None) -> FastAPI:
+    """The application; everything opens and closes in its lifespan. `closing`: set when streams must end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_house(settings, closing) as house:
+            app.state.house = house
+            yield
+
+    return application(lifespan)
+
+
+def application(lifespan: Any = None) -> FastAPI:
+    """The routes, without what stands behind them (that is `app.state.house`)."""
+    app = FastAPI(
+        title="Kweek", version=SOFTWARE, openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None,
+        lifespan=lifespan, description="Runs cell and gene therapy manufacturing: recipe, record, plan.",
+        responses=problems.RESPONSES,
+    )  # fmt: skip
+    for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, events):
+        open_to_all = module is sign_in
+        app.include_router(module.router, prefix=API, dependencies=[] if open_to_all else [Depends(bearer)])
+    app.include_router(health.router)
+    problems.install(app)
+    app.add_middleware(Gate)
+    return app
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, closing: asyncio.Event | None = None) -> AsyncIterator[House]:
+    """Open store, clock, equipment, engine and people; close them in the opposite order."""
+    if settings.password_cost != FULL_COST:
+        structlog.get_logger().warning("passwords are hashed at low cost: for demonstrations only")
+    await asyncio.to_thread(settings.folder.mkdir, parents=True, exist_ok=True)
+    plant = load(settings.plant)
+    async with AsyncExitStack() as stack:
+        store = await asyncio.to_thread(DatabaseStore, settings.database_url)
+        stack.push_async_callback(asyncio.to_thread, store.close)
+        clock = await _clock(settings, await asyncio.to_thread(latest, store), stack)
+        clock.activity.commits = store.pending
+        devices = _equipment(settings, plant, clock)
+        stack.push_async_callback(devices.close)
+        engine = Engine(store, clock, devices, plant)
+        engine.historian = historian = await asyncio.to_thread(Historian, historian_url(settings.database_url))
+        stack.push_async_callback(asyncio.to_thread, historian.close)
+        crowd = await asyncio.to_thread(_people, settings, engine)
+        stack.push_async_callback(asyncio.to_thread, crowd.close)
+        site = Site(engine)
+        clock.activity.asks = lambda: any(state.tasks for state in site.batches.values())
+        site.open(None if clock.virtual else away(settings.folder))
+        stack.push_async_callback(site.close)
+        crowd.open()
+        if not clock.virtual:
+            engine.spawn(_keep_alive(settings.folder), "alive")
+        yield House(site, crowd, clock, settings, closing=closing or asyncio.Event())
+
+
+@asynccontextmanager
+async def open_people(settings: Settings) -> AsyncIterator[People]:
+    """Only the people of a record, and no batch taken up: for installation."""
+    await asyncio.to_thread(settings.folder.mkdir, parents=True, exist_ok=True)
+    plant, clock = load(settings.plant), RealClock()
+    store = await asyncio.to_thread(DatabaseStore, settings.database_url)
+    engine = Engine(store, clock, _equipment(settings, plant, clock), plant)
+    crowd = await asyncio.to_thread(_people, settings, engine)
+    try:
+        crowd.open()
+        yield crowd
+    finally:
+        await asyncio.to_thread(crowd.close)
+        await asyncio.to_thread(store.close)
+
+
+def _equipment(settings: Settings, plant: Plant, clock: ProcessClock) -> PlantEquipment:
+    def driver(unit: Unit, time: ProcessClock) -> Device:
+        return cast("Device", make(unit, time, settings.folder / "drivers"))  # manual units are never asked as devices
+
+    return PlantEquipment(plant, clock, driver)
+
+
+def _people(settings: Settings, engine: Engine) -> People:
+    store, passwords = PeopleStore(settings.database_url), Passwords(settings.password_cost)
+    return People(engine, store, passwords, settings.zone)
+
+
+async def _clock(settings: Settings, floor: datetime, stack: AsyncExitStack) -> ProcessClock:
+    if not settings.clock:
+        return RealClock()
+    clock = await VirtualClock.connect(settings.clock, floor=floor, patience=CLOCK_PATIENCE)
+    stack.push_async_callback(clock.close)
+    return clock
+
+
+def latest(store: Store) -> datetime:
+    """The latest time on record: virtual time never goes behind it. Blocking."""
+    last = datetime.min.replace(tzinfo=UTC)
+    for stream in store.streams(""):
+        for entry in store.read(stream, store.head(stream) - 1, 1):
+            last = max(last, entry.recorded_at)
+    return last
+
+
+def away(folder: Path) -> tuple[datetime, datetime] | None:
+    """Since when and until when no engine ran here, as far as is known."""
+    try:
+        since = moment((folder / "alive").read_text(encoding="ascii"))
+    except (FileNotFoundError, UnicodeDecodeError, RecordError):
+        return None
+    return since, max(since, RealClock().now())
+
+
+async def _keep_alive(folder: Path) -> None:
+    """Keep on disk that an engine runs here."""
+    while True:
+        await asyncio.to_thread((folder / "alive").write_text, stamp(RealClock().now()), "ascii")
+        await asyncio.sleep(ALIVE_EVERY)

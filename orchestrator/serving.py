@@ -1,0 +1,89 @@
+"""`kweek serve` and the first administrator."""
+
+import asyncio
+import logging
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from batches.errors import BadInput, KweekError
+from orchestrator.app import create_app, open_people
+from orchestrator.settings import from_environment
+
+CLOSE_WITHIN = 3  # s: requests under way may finish
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, and ends streams of events before it waits for connections to close."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self.closing = closing
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            print(f"Kweek listens on http://{host}:{port}. Stop it with Ctrl-C.", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closing.set()
+        await super().shutdown(sockets)
+
+
+def serve(host: str, port: int) -> None:
+    """Serve until interrupted. Raises KweekErrors of opening, BadInput for an address that is taken."""
+    _log_to_stderr()
+    settings = from_environment()
+    closing = asyncio.Event()
+    app = create_app(settings, closing)
+    listening = _listen(host, port)
+    config = uvicorn.Config(
+        app, host=host, port=port, log_config=None, access_log=False, loop="asyncio", lifespan="on",
+        timeout_graceful_shutdown=CLOSE_WITHIN, server_header=False,
+    )  # fmt: skip
+    server = _Server(config, closing)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        listening.close()
+    if not server.started:
+        raise KweekError("Kweek did not start; the lines above say why.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise BadInput(f"Nothing can listen on {host}:{port} ({error.strerror}); choose another --port.") from error
+    return listening
+
+
+def _log_to_stderr() -> None:
+    """One JSON line per event on standard error."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def add_first_person(user_name: str, full_name: str, password: str) -> str:
+    """Add the first administrator to the record that KWEEK_DATABASE_URL names. Returns the person's id."""
+    return asyncio.run(_add_first(user_name, full_name, password))
+
+
+async def _add_first(user_name: str, full_name: str, password: str) -> str:
+    async with open_people(from_environment()) as people:
+        return await people.add_first(user_name, full_name, password)

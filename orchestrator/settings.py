@@ -1,0 +1,70 @@
+"""What a server is told from outside: the environment variables that begin with KWEEK_."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from batches.errors import BadInput
+from devices.plant import DEMO
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCost:
+    """Cost of argon2id: memory in KiB, passes, lanes."""
+
+    memory: int = 64 * 1024
+    passes: int = 3
+    lanes: int = 4
+
+
+FULL_COST = PasswordCost()
+LOW_COST = PasswordCost(memory=1024, passes=1, lanes=1)
+"""For demonstrations and tests only: a stolen database of such hashes is guessed quickly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one site's server. `clock`: host:port of a simulated plant's virtual clock, '' for
+    real time. `zone`: the site's time zone, shown with signatures."""
+
+    database_url: str
+    plant: Path
+    folder: Path
+    clock: str = ""
+    zone: str = "UTC"
+    password_cost: PasswordCost = FULL_COST
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in KWEEK_DATABASE_URL, KWEEK_PLANT, KWEEK_FOLDER, KWEEK_CLOCK, KWEEK_ZONE and
+    KWEEK_PASSWORD_COST ('low' for demonstrations). Raises BadInput."""
+    given = os.environ if environment is None else environment
+    folder = Path(given.get("KWEEK_FOLDER") or "kweek-data")
+    return Settings(
+        database_url=given.get("KWEEK_DATABASE_URL") or f"sqlite:///{folder / 'kweek.db'}",
+        plant=Path(given.get("KWEEK_PLANT") or DEMO),
+        folder=folder,
+        clock=given.get("KWEEK_CLOCK", ""),
+        zone=_zone(given.get("KWEEK_ZONE") or "UTC"),
+        password_cost=_cost(given.get("KWEEK_PASSWORD_COST") or "full"),
+    )
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadInput(f"KWEEK_ZONE='{name}' is no time zone; write one such as Europe/Amsterdam.") from error
+    return name
+
+
+def _cost(name: str) -> PasswordCost:
+    match name:
+        case "full":
+            return FULL_COST
+        case "low":
+            return LOW_COST
+        case _:
+            raise BadInput(f"KWEEK_PASSWORD_COST='{name}' is unknown; write full, or low for a demonstration.")
