@@ -101,7 +101,7 @@ class Engine:
         if self.broken:
             raise StoreError(self.broken)
         at = self.clock.now()
-        drafts = [(stream, draft) for stream, decision in parts for draft in self._decide(stream, decision)]
+        drafts = [(stream, draft) for stream, decision in parts for draft in self._decide(stream, decision, at)]
         try:
             kept = reply(drafts) if callable(reply) else reply
             submission = self.store.submit(Item(drafts, at, reply=kept))
@@ -119,12 +119,12 @@ class Engine:
         """A decision for a batch's stream, folded into its live state draft by draft."""
         return f"batch/{number}", decision
 
-    def _decide(self, stream: str, decision: Iterable[Draft]) -> Sequence[Draft]:
+    def _decide(self, stream: str, decision: Iterable[Draft], at: datetime) -> Sequence[Draft]:
         number = stream.removeprefix("batch/")
         if number == stream:
             return list(decision)
         state = self.batches.setdefault(number, BatchState(number=number))
-        return decide(state, iter(decision), self.clock.now())
+        return decide(state, iter(decision), at)
 
     def _fold(self, entry: Entry) -> None:
         kind, _, name = entry.stream.partition("/")

@@ -52,7 +52,7 @@ class Amount(Body):
     unit: Annotated[str, StringConstraints(max_length=64)]
 
 
-AnyAmount: TypeAlias = "Annotated[str, StringConstraints(max_length=128)] | Amount"
+AnyAmount: TypeAlias = Annotated[str, StringConstraints(max_length=128)] | Amount
 """'37.0 degC' or {"value": "37.0", "unit": "degC"}."""
 
 
