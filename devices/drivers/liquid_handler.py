@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batches.errors import BadInput, KweekError
-from batches.plain import Plain, PlainDict
+from batches.plain import PlainDict
 from batches.quantities import Quantity
 from devices import wire
 from devices.asked import Asked
@@ -30,8 +30,8 @@ from devices.base import (
     Repeatability,
     Results,
 )
-from devices.command_log import CommandLog
-from devices.deck_state import DeckState, plain_holds, plain_moves
+from devices.books import Books
+from devices.deck_state import plain_moves
 from devices.pipetting import FLOW, MIX_VOLUME, MIXES, Plan, Stage, plan
 from devices.unit import Unit
 from devices.volumes import Move
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from devices.decks.build import Setup
 
 HAND_OVER = timedelta(seconds=30)
-"""Assumed duration of load, load_tips and discard_tips."""
+"""Assumed duration of load, load_tips, set_up and discard_tips."""
 SAFE_STATES = ("stand_still", "keep_environment", "stop_feeds")
 """All mean the same here: the channels stop after the cycle they are in."""
 
@@ -59,26 +59,22 @@ class LiquidHandler:
     def __init__(self, unit: Unit, clock: Clock, folder: Path) -> None:
         self.unit = unit
         self._clock = clock
-        self._log = CommandLog(folder / f"{unit.id}.commands.jsonl", unit.id)
+        self._books = Books(folder / f"{unit.id}.commands.jsonl", unit.id)
         self._setup: Setup | None = None
-        self._state: DeckState | None = None
         self._busy = False
         self._stop_asked = False
 
     async def connect(self) -> Identity:
-        """Open the log, build the deck and start the instrument. Loads pylabrobot: one to two seconds."""
+        """Build the deck, open the books and start the instrument. Loads pylabrobot: one to two seconds."""
         await self.close()
         from devices.decks.build import build
 
         setup = build(self.unit)
-        racks = {rack: tuple(spots) for rack, spots in setup.tips.items()}
-        self._state = DeckState(setup.stocked, racks)
-        if self._log.open(self._take):
-            self._note("stocked", "", {"holds": plain_holds(setup.stocked.held)})
+        self._books.open(setup.stocked, {rack: tuple(spots) for rack, spots in setup.tips.items()})
         try:
             await setup.handler.setup()
         except Exception as error:  # every backend raises its own kinds here, before anything can move
-            self._log.close()
+            self._books.close()
             raise DeviceUnreachable(
                 f"{self.unit.id} cannot be started ({error}); check that it is switched on and connected."
             ) from error
@@ -90,12 +86,12 @@ class LiquidHandler:
         setup, self._setup = self._setup, None
         if setup is not None and setup.can_stop:
             await setup.handler.stop()
-        self._log.close()
+        self._books.close()
 
     async def read(self, tag: str) -> Reading:
         """`tips` (left on the deck) or `volume/<vessel>`: what the books say, not a measurement."""
         self.unit.tag(tag)
-        _, state = self._connected()
+        state = self._books.state
         kind, _, vessel = tag.partition("/")
         now = self._clock.now()
         if kind == "tips":
@@ -119,20 +115,19 @@ class LiquidHandler:
         self._connected()
         if self._busy:
             raise DeviceRefused(f"{self.unit.id} is busy with another command; wait until that has ended.")
-        if self._log.seen(command_id):
-            return self._repeated(command_id)
+        if self._books.log.seen(command_id):
+            return self._books.repeated(command_id)
         self._busy, self._stop_asked = True, False
         try:
             lasts = await self._carry_out(action, command_id, parameters)
         finally:
             self._busy = False
-        setup, _ = self._connected()
-        if setup.simulated:  # a real instrument has taken its time already
+        if self._connected().simulated:  # a real instrument has taken its time already
             await self._clock.sleep_until(self._clock.now() + lasts)
-        return self._log.outcome(command_id)
+        return self._books.log.outcome(command_id)
 
     async def command_status(self, command_id: str) -> Outcome:
-        return self._log.outcome(command_id)
+        return self._books.log.outcome(command_id)
 
     async def safe(self, state: str, command_id: str) -> None:
         if state not in SAFE_STATES:
@@ -146,32 +141,14 @@ class LiquidHandler:
     def repeatability(self, action: str) -> Repeatability:
         return repeatability(action)
 
-    # -- the books --------------------------------------------------------------------------------
-
-    def _connected(self) -> "tuple[Setup, DeckState]":
-        if self._setup is None or self._state is None:
+    def _connected(self) -> "Setup":
+        if self._setup is None:
             raise DeviceUnreachable(f"{self.unit.id} is not connected; connect to it first.")
-        return self._setup, self._state
-
-    def _take(self, line: PlainDict) -> None:
-        assert self._state is not None
-        self._state = self._state.after(line)
-
-    def _note(self, kind: str, command: str, body: PlainDict, *, durable: bool = True) -> None:
-        self._take(self._log.write(kind, command, body, durable=durable))
-
-    def _repeated(self, command: str) -> Outcome:
-        known = self._log.outcome(command)
-        if known.status in ("done", "failed"):
-            return known
-        raise OutcomeUnknown(
-            f"{self.unit.id} began this command before, and its end is not known; look at the deck, say what "
-            "happened, and give a new command."
-        )
+        return self._setup
 
     def _align(self) -> None:
         """Make pylabrobot's trackers believe what the books say: it keeps half a failed operation."""
-        setup, state = self._connected()
+        setup, state = self._connected(), self._books.state
         for name, container in setup.containers.items():
             container.tracker.set_volume(float(state.ledger.held[name]))
         for spots in setup.tips.values():
@@ -191,63 +168,40 @@ class LiquidHandler:
 
     async def _carry_out(self, action: str, command: str, parameters: Mapping[str, object]) -> timedelta:
         """Do it and log its end; how long it takes on the instrument. Refusals are logged too."""
-        asked: PlainDict = {"action": action, "parameters": wire.plain(parameters), "at": self._at()}
+        at = self._at()
+        asked: PlainDict = {"action": action, "parameters": wire.plain(parameters), "at": at}
         try:
             match action:
                 case "load":
-                    self._load(command, asked, Asked(action, parameters))
+                    plates = self._connected().layout.plates
+                    self._books.load(command, at, asked, Asked(action, parameters), plates)
                 case "load_tips":
-                    self._load_tips(command, asked, Asked(action, parameters))
+                    self._books.load_tips(command, at, asked, Asked(action, parameters))
+                case "set_up":
+                    self._books.set_up(command, at, asked, Asked(action, parameters))
                 case "discard_tips":
                     await self._discard_tips(command, asked, Asked(action, parameters))
                 case _:
                     return await self._pipette(action, command, asked, parameters)
         except (DeviceRefused, BadInput) as error:
-            self._note("refused", command, {**asked, "text": str(error)})
+            self._books.note("refused", command, {**asked, "text": str(error)})
             raise DeviceRefused(str(error)) from error
+        self._align()
         return HAND_OVER
-
-    def _load(self, command: str, asked: PlainDict, given: Asked) -> None:
-        """A person says what a vessel, or every well of a plate, holds now."""
-        setup, state = self._connected()
-        name, volume = given.text("vessel"), given.level("volume")
-        given.finish()
-        wells = [well for column in setup.layout.plates.get(name, ()) for well in column] or [name]
-        ledger = state.ledger
-        for well in wells:
-            ledger = ledger.declared(well, volume)
-        self._note("started", command, asked)
-        self._note("declared", command, {"holds": plain_holds(dict.fromkeys(wells, volume))})
-        self._finish(command, "done", {"vessel": name, "volume": Quantity(volume, "uL"), "wells": len(wells)})
-        self._align()
-
-    def _load_tips(self, command: str, asked: PlainDict, given: Asked) -> None:
-        """A person says that a rack, or every rack, is full again."""
-        _, state = self._connected()
-        rack = given.text("rack", "all")
-        given.finish()
-        if rack != "all" and rack not in state.racks:
-            raise DeviceRefused(
-                f"There is no rack '{rack}' on {self.unit.id}; look up its name in the plant file."
-            )
-        self._note("started", command, asked)
-        self._note("racked", command, {"racks": list(state.racks) if rack == "all" else [rack]})
-        self._finish(command, "done", {"tips": self._connected()[1].tips_left()})
-        self._align()
 
     async def _discard_tips(self, command: str, asked: PlainDict, given: Asked) -> None:
         """Throw away what hangs on the head; with `by_hand`, a person has taken it off."""
-        setup, _ = self._connected()
+        setup = self._connected()
         by_hand = given.yes_no("by_hand")
         given.finish()
         channels = [] if by_hand else await self._carrying(setup)
-        self._note("started", command, asked)
+        self._books.note("started", command, asked)
         try:
             if channels:
                 await setup.handler.discard_tips(use_channels=channels)
             setup.handler.clear_head_state()
-            self._note("head_emptied", command, {})
-            self._finish(command, "done", {"tips": len(channels)})
+            self._books.note("head_emptied", command, {})
+            self._books.finish(command, self._at(), "done", {"tips": len(channels)})
         except Exception as error:
             raise self._unknown(command, error) from error
 
@@ -274,14 +228,14 @@ class LiquidHandler:
     async def _pipette(
         self, action: str, command: str, asked: PlainDict, parameters: Mapping[str, object]
     ) -> timedelta:
-        setup, state = self._connected()
+        setup, state = self._connected(), self._books.state
         if state.head_in_doubt:
             raise DeviceRefused(
                 f"The head of {self.unit.id} may carry tips since a command failed; look, then do 'discard_tips'."
             )
         made = plan(action, parameters, setup.layout, state.ledger)
         tips = [tip for picked in state.plan_tips(made.widths) for tip in picked]
-        self._note("started", command, {**asked, "vessels": made.vessels, "tips": tips})
+        self._books.note("started", command, {**asked, "vessels": made.vessels, "tips": tips})
         await self._run(command, made, setup)
         return made.duration
 
@@ -300,7 +254,7 @@ class LiquidHandler:
                     done.append(running)
                 running = ()
                 await self._drop(setup)
-            return self._finish(command, "done", {**made.results, "tips": sum(made.widths)})
+            return self._books.finish(command, self._at(), "done", {**made.results, "tips": sum(made.widths)})
         except DEFINITE as error:
             return self._fail(command, f"The instrument says: {_reason(error)}", done, running, setup)
         except Exception as error:  # the link, the library or the disk failed
@@ -321,12 +275,12 @@ class LiquidHandler:
         mix = [_mix() for _ in cycle] if stage.mix else None
         await handler.aspirate([containers[move.source] for move in cycle], volumes, channels, mix=mix)
         await handler.dispense([containers[move.target] for move in cycle], volumes, channels)
-        self._note("moved", command, {"moves": plain_moves(cycle)}, durable=False)
+        self._books.note("moved", command, {"moves": plain_moves(cycle)}, durable=False)
 
     async def _pick_up(self, command: str, width: int, setup: "Setup") -> None:
-        picked = self._connected()[1].pick(width)
+        picked = self._books.state.pick(width)
         spots = {name: spot for rack in setup.tips.values() for name, spot in rack.items()}
-        self._note("tips", command, {"tips": list(picked)}, durable=False)
+        self._books.note("tips", command, {"tips": list(picked)}, durable=False)
         await setup.handler.pick_up_tips([spots[name] for name in picked])
 
     async def _drop(self, setup: "Setup") -> None:
@@ -334,12 +288,6 @@ class LiquidHandler:
             await setup.handler.discard_tips()
 
     # -- ends -------------------------------------------------------------------------------------
-
-    def _finish(
-        self, command: str, status: wire.Status, results: Results, text: str = "", **more: Plain
-    ) -> None:
-        outcome = wire.plain_outcome(Outcome(status, results, text))
-        self._note("finished", command, {"outcome": outcome, "at": self._at(), **more})
 
     def _fail(
         self,
@@ -359,15 +307,17 @@ class LiquidHandler:
                 f" Nobody knows what {', '.join(doubted)} hold: look, and declare it with the action 'load'."
             )
         results: Results = {"moved": Quantity(moved, "uL"), "tips_on_head": tips}
-        self._finish(command, "failed", results, text, doubted=doubted, head_in_doubt=tips > 0)
+        self._books.finish(
+            command, self._at(), "failed", results, text, doubted=doubted, head_in_doubt=tips > 0
+        )
         self._align()
 
     def _unknown(self, command: str, error: BaseException) -> OutcomeUnknown:
         """Leave the command without an end. Everything it may touch is in doubt from here on."""
         with suppress(KweekError):  # where the log itself failed, the next opening finds the open command
-            self._note("interrupted", command, {"text": _reason(error)})
+            self._books.note("interrupted", command, {"text": _reason(error)})
         self._setup = None
-        self._log.close()
+        self._books.close()
         return OutcomeUnknown(
             f"{self.unit.id} was cut off in the middle of a command ({_reason(error)}); look at the deck, say what "
             "happened, then declare the volumes with 'load' and empty the head with 'discard_tips'."

@@ -60,9 +60,7 @@ class Bench:
         return {name: container.tracker.get_used_volume() for name, container in setup.containers.items()}
 
     def booked(self) -> Mapping[str, Decimal]:
-        state = self.handler._state
-        assert state is not None
-        return state.ledger.held
+        return self.handler._books.state.ledger.held
 
 
 def run(
@@ -152,8 +150,7 @@ def test_an_action_acts_once_for_one_id_also_after_a_restart(tmp_path: Path) -> 
         assert bench.believed()["plate_1/A1"] == 150.0
         assert await bench.tips() == 88
         await seed(bench.handler, "c-2", wells=1)
-        assert bench.handler._state is not None
-        assert "tips_1/A2" in bench.handler._state.used
+        assert "tips_1/A2" in bench.handler._books.state.used
 
     run(tmp_path, later)
 
@@ -258,8 +255,7 @@ def test_a_broken_link_leaves_the_outcome_unknown(tmp_path: Path) -> None:
         assert (await handler.command_status("c-1")).status == "unknown"
         sentence = await said(seed(handler, "c-1"), OutcomeUnknown)
         assert "began this command before, and its end is not known" in sentence
-        state = handler._state
-        assert state is not None
+        state = handler._books.state
         assert state.ledger.doubted == {"suspension"} | {
             name for name in state.ledger.held if "plate_1" in name
         }
@@ -347,6 +343,36 @@ def test_it_says_who_it_is_and_what_it_cannot_do(tmp_path: Path) -> None:
         assert bench.handler.repeatability("safe") == "idempotent"
 
     run(tmp_path, story, unit)
+
+
+def test_the_deck_of_the_demo_carries_the_kidney_organoid_recipe_batch_after_batch(tmp_path: Path) -> None:
+    """Seeding both plates twice, the half change and the pooling, as recipes/kidney-organoid.yaml asks."""
+
+    async def batch(handler: LiquidHandler, name: str) -> None:
+        steps: list[tuple[str, dict[str, Any]]] = [("set_up", {"what": "new plates, full racks"})]
+        for _ in range(2):
+            steps.append(("load", {"vessel": "suspension", "volume": "32 mL"}))
+            for plate in ("plate_1", "plate_2"):
+                steps.append(("load", {"vessel": plate, "volume": "0 mL"}))
+                seeded = {"source": "suspension", "target": plate, "volume": "150 uL", "wells": 96}
+                steps.append(("seed_microwells", seeded))
+        steps.append(("load", {"vessel": "stage_1_medium", "volume": "18 mL"}))
+        for plate in ("plate_1", "plate_2"):
+            fresh = {"plate": plate, "source": "stage_1_medium", "volume": "75 uL", "wells": 96}
+            steps.append(("exchange_medium", fresh))
+        for plate in ("plate_1", "plate_2"):
+            steps.append(("pool", {"source": plate, "target": "pool", "volume": "120 uL", "wells": 96}))
+        for number, (action, asked) in enumerate(steps):
+            assert (await do(handler, action, f"{name}-{number}", **asked, batch=name)).status == "done"
+
+    async def story(bench: Bench) -> None:
+        for name in ("B-1", "B-2"):
+            await batch(bench.handler, name)
+            assert await bench.volume("pool") == parse("23.04 mL")
+            assert await bench.volume("waste") == parse("14.4 mL")
+            assert await bench.tips() == 480 - 4 * 8 - 2 * 16 - 2 * 8
+
+    run(tmp_path, story, load(DEMO, {}).unit("LH-02"))
 
 
 def test_a_tag_without_a_book_is_refused(tmp_path: Path) -> None:
