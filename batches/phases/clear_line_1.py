@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import AT_REST, UNIT, decide, mapping_of, scan_unit, takes_people, yes_in
+from batches.phases.common_1 import AT_REST, decide, mapping_of, takes_people, yes_in
 from batches.steps import Ask, Field, PhaseRun, Value
 
 CHECKS = {
@@ -15,8 +15,7 @@ CHECKS = {
 }
 
 
-def clear_line(*, area: str, unit: str = "") -> PhaseRun:
-    yield from scan_unit(unit)
+def clear_line(*, area: str) -> PhaseRun:
     found: Mapping[str, Value] = {}
     cleared = False
     for _ in range(3):
@@ -39,7 +38,7 @@ PHASE = Phase(
     version=1,
     run=clear_line,
     about="Line clearance before and after open work, checked by two people (21 CFR 211.188(b)(6), 211.130(e)).",
-    parameters={"area": Declared("text", about="what is cleared, in words"), "unit": UNIT},
+    parameters={"area": Declared("text", about="what is cleared, in words")},
     results={"cleared": Declared("flag", about="found in order, without a supervisor's decision")},
     clears_line=True,
     holds=AT_REST,

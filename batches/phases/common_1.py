@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar, cast
 
 from batches.errors import BadInput, RecordError
 from batches.phases.base import Declared
-from batches.quantities import ARITHMETIC, Quantity, parse
+from batches.quantities import ARITHMETIC, Quantity
 from batches.steps import (
     Ask,
     Consume,
@@ -188,12 +188,13 @@ def _exchange(care: Care, unit: str) -> Part[None]:
     yield Program(care.program, given, unit) if care.program else Do("exchange_medium", given, unit)
 
 
-def told(reply: Value, name: str, question: str, unit: str, most: str) -> Part[Quantity]:
-    """The quantity the device told; a person enters it, and a second verifies, where it told none."""
+def told(reply: Value, name: str, question: str, most: Quantity) -> Part[Quantity]:
+    """The quantity the device told; a person enters it, and a second verifies, where it told none.
+    `most`: more than that is not plausible."""
     found = mapping_of(reply).get(name)
     if isinstance(found, Quantity):
         return found
-    field = Field("quantity", unit, parse(f"0 {unit}"), parse(most), critical=True, label=name)
+    field = Field("quantity", most.unit, times(most, 0), most, critical=True, label=name)
     return quantity_in((yield Ask(question, {name: field})), name)
 
 

@@ -2,9 +2,10 @@
 
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import UNIT, consume_listed, listed, scan_identity, scan_unit, takes_people, told
-from batches.quantities import Quantity
+from batches.quantities import Quantity, parse
 from batches.steps import PhaseRun, Produce, Program, Scan, Value
 
+_MOST = parse("1000 mL")
 REAGENTS = ("beads", "more_beads", "buffer", "medium")
 
 
@@ -16,7 +17,7 @@ def enrich(
     yield Scan(f"Scan the lot label of {material}.", f"lot:{material}")
     yield from consume_listed(reagents, REAGENTS)
     reply = yield Program(program, {"cells": cells}, unit)
-    out = yield from told(reply, "volume", f"Enter the volume of {product}.", "mL", "1000 mL")
+    out = yield from told(reply, "volume", f"Enter the volume of {product}.", _MOST)
     lot = yield Produce(product, out)
     return {"lot": lot, "volume": out}
 

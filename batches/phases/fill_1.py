@@ -23,15 +23,15 @@ def fill(
     yield Do("fill", given, unit)
     found = mapping_of((yield Ask(f"Inspect the filled containers of {product}.", _checks(count))))
     lot = yield Produce(product, times(each, count), count)
-    return {"lot": lot, "volume": each, "containers": count, "rejected": quantity_in(found, "rejected")}
+    return {"lot": lot, "volume": each, "containers": count, "accepted": quantity_in(found, "accepted")}
 
 
 def _checks(count: int) -> dict[str, Field]:
     return {
         "tight": Field("yes_no", critical=True, label="each container tight and sealed"),
         "clean": Field("yes_no", label="no particles, colour and turbidity as expected"),
-        "rejected": Field(
-            "quantity", "", parse("0"), parse(str(count)), critical=True, label="containers rejected"
+        "accepted": Field(
+            "quantity", "", parse("0"), parse(str(count)), critical=True, label="containers found good"
         ),
     }
 
@@ -55,7 +55,7 @@ PHASE = Phase(
         "lot": Declared("text"),
         "volume": Declared("quantity", "mL", about="in each container"),
         "containers": Declared("integer"),
-        "rejected": Declared("quantity", ""),
+        "accepted": Declared("quantity", "", about="containers found good"),
     },
     does=("fill",),
     consumes=("container", "bulk", "cryoprotectant"),

@@ -1,7 +1,7 @@
 """Formulate: bring cells into their final medium, by programme or by hand."""
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import UNIT, consume_listed, listed, scan_identity, takes_people, told
+from batches.phases.common_1 import UNIT, consume_listed, listed, scan_identity, takes_people, times, told
 from batches.quantities import Quantity
 from batches.steps import Do, PhaseRun, Produce, Program, Scan, Value
 
@@ -20,7 +20,7 @@ def formulate(
         if program
         else Do("formulate", {"material": material, **given}, unit)
     )
-    out = yield from told(reply, "volume", f"Enter the volume of {product}.", "mL", "5000 mL")
+    out = yield from told(reply, "volume", f"Enter the volume of {product}.", times(volume, 2))
     lot = yield Produce(product, out)
     return {"lot": lot, "volume": out}
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import UNIT, scan_identity, scan_unit, takes_people, told
-from batches.quantities import Quantity
+from batches.phases.common_1 import UNIT, scan_identity, scan_unit, takes_people, times, told
+from batches.quantities import Quantity, parse
 from batches.steps import Do, PhaseRun, Produce, Program, Value
+
+_MOST = parse("5000 mL")
 
 
 def harvest(*, product: str, volume: Quantity | None = None, program: str = "", unit: str = "") -> PhaseRun:
@@ -13,7 +15,9 @@ def harvest(*, product: str, volume: Quantity | None = None, program: str = "", 
     yield from scan_unit(unit)
     given: Mapping[str, Value] = {} if volume is None else {"volume": volume}
     reply = yield Program(program, given, unit) if program else Do("harvest", given, unit)
-    out = yield from told(reply, "volume", f"Enter the volume of {product}.", "mL", "5000 mL")
+    out = yield from told(
+        reply, "volume", f"Enter the volume of {product}.", _MOST if volume is None else times(volume, 2)
+    )
     lot = yield Produce(product, out)
     return {"lot": lot, "volume": out}
 

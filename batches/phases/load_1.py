@@ -1,7 +1,7 @@
 """Load a vessel on the deck of a liquid handler with a material, by hand."""
 
 from batches.phases.base import Declared, Phase
-from batches.phases.common_1 import AT_REST, UNIT, scan_unit, takes_people
+from batches.phases.common_1 import AT_REST, UNIT, takes_people
 from batches.quantities import Quantity
 from batches.steps import Ask, Consume, Do, Field, PhaseRun
 
@@ -11,7 +11,6 @@ LOADED = {
 
 
 def load(*, material: str, quantity: Quantity, vessel: str, volume: Quantity, unit: str = "") -> PhaseRun:
-    yield from scan_unit(unit)
     lot = yield Consume(material, quantity)
     yield Ask(f"Pour {volume} of {material} into '{vessel}'.", LOADED)
     yield Do("load", {"vessel": vessel, "volume": volume}, unit)

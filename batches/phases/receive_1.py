@@ -1,6 +1,7 @@
 """Receive patient or donor material: identity, package, logger, acceptance, issue to the batch."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from batches.phases.base import Declared, Phase
 from batches.phases.common_1 import (
@@ -16,7 +17,8 @@ from batches.phases.common_1 import (
 from batches.quantities import Quantity, parse
 from batches.steps import Ask, Consume, Field, PhaseRun, Value
 
-_COLDEST, _HOTTEST, _LONGEST = parse("-200 degC"), parse("60 degC"), parse("500 h")
+_FAR_OFF = Decimal(100)
+"""degC outside the allowed range: beyond that a reading is a slip of the pen."""
 
 
 def receive(
@@ -24,7 +26,7 @@ def receive(
 ) -> PhaseRun:  # fmt: skip
     yield from scan_identity(f"on the container of {material}")
     text = f"Check the package of {material} and read its temperature logger."
-    found = mapping_of((yield Ask(text, _checks())))
+    found = mapping_of((yield Ask(text, _checks(transport_low, transport_high))))
     good = _conforms(found, transport_low, transport_high, use_within)
     options = ("accept", "accept conditionally", STOP) if good else ("accept conditionally", "accept", STOP)
     question = f"Is {material} accepted for processing?"
@@ -38,18 +40,16 @@ def receive(
     return {"lot": lot, "decision": decision, "conforms": good, "age": quantity_in(found, "age")}
 
 
-def _checks() -> dict[str, Field]:
+def _checks(low: Quantity, high: Quantity) -> dict[str, Field]:
+    coldest = Quantity(low.to("degC").value - _FAR_OFF, "degC")
+    warmest = Quantity(high.to("degC").value + _FAR_OFF, "degC")
     return {
         "seal_intact": Field("yes_no", critical=True, label="seal and containers intact"),
         "label_agrees": Field("yes_no", critical=True, label="label agrees with the order"),
         "appearance_normal": Field("yes_no", label="appearance normal: no clots, no discolouration"),
-        "coldest": Field(
-            "quantity", "degC", _COLDEST, _HOTTEST, critical=True, label="coldest of the logger"
-        ),
-        "warmest": Field(
-            "quantity", "degC", _COLDEST, _HOTTEST, critical=True, label="warmest of the logger"
-        ),
-        "age": Field("quantity", "h", parse("0 h"), _LONGEST, critical=True, label="time since collection"),
+        "coldest": Field("quantity", "degC", coldest, warmest, critical=True, label="coldest of the logger"),
+        "warmest": Field("quantity", "degC", coldest, warmest, critical=True, label="warmest of the logger"),
+        "age": Field("quantity", "h", parse("0 h"), critical=True, label="time since collection"),
     }
 
 
