@@ -12,6 +12,7 @@ from devices.base import DeviceProtocolError, Identity
 from devices.plant import DEMO, PORTS_VARIABLE, Plant, load, plant_from, ports_from
 from devices.twins.catalogue import make as make_twin
 from devices.unit import Tag, check_identity, unit_from
+from tests.conftest import ROOT
 
 GOOD = """\
 format: 1
@@ -296,6 +297,12 @@ MISTAKES = [
 )
 def test_a_mistake_is_one_sentence_with_its_line(old: str, new: str, sentence: str) -> None:
     assert mistake(old, new) == f"plant.yaml, {sentence}"
+
+
+def test_the_plant_of_the_how_to_can_be_read() -> None:
+    text = (ROOT / "docs/how-to/describe-a-plant.md").read_text(encoding="utf-8")
+    plant = read(text.split("```yaml\n")[1].split("```")[0])
+    assert [unit.id for unit in plant.units] == ["RM-01", "SC-01", "BR-01", "CC-01"]
 
 
 def test_the_same_address_twice_is_refused() -> None:
