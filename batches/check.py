@@ -112,7 +112,7 @@ def _findings(subject: Subject, rules: tuple[Rule, ...]) -> list[Finding]:
     return [
         Finding(file, line, rule.name, sentence, rule.severity)
         for rule in rules
-        for line, sentence in rule.look(subject)
+        for line, sentence in dict.fromkeys(rule.look(subject))
     ]
 
 

@@ -33,7 +33,7 @@ NAMED = ("unit_procedure", "operation", "parallel", "choice", "repeat", "calcula
 ADVICE = {
     "procedure": "the procedure holds unit procedures",
     "unit procedure": "a unit procedure holds operations",
-    "operation": "an operation holds phases",
+    "operation": "an operation holds phases with their version (expand@1)",
 }
 MOST_ROUNDS = 1000
 

@@ -1,7 +1,8 @@
 """The procedure as a simple temporal network (Dechter, Meiri and Pearl 1991).
 
 Events are starts and ends; a bound (a, b, w) says that b comes at most w seconds after a. Time limits
-that cannot be met close a cycle of negative length. The ways of a choice and the body of a repeat are
+that cannot be met close a cycle of negative length. Inside a unit procedure each phase begins as soon
+as it may; a unit procedure may have to wait for its units. The ways of a choice and the body of a repeat are
 one block in the network around them, and have a network of their own. A limit that runs into a
 parallel is left out: it ends with whichever branch begins first.
 """
@@ -16,6 +17,8 @@ from batches.recipe import Calculate, Choice, Node, Operation, Parallel, PhaseCa
 
 Span: TypeAlias = "tuple[float, float | None]"
 """Least and most seconds; most None: no bound."""
+FREE: Span = (0.0, None)
+AT_ONCE: Span = (0.0, 0.0)
 _ROUNDING = 1e-6
 
 
@@ -41,7 +44,7 @@ class Network:
         self.earliest.append(0.0)
         return len(self.earliest) - 1
 
-    def after(self, first: int, then: int, span: Span = (0.0, None)) -> None:
+    def after(self, first: int, then: int, span: Span = FREE) -> None:
         """`then` comes after `first`, by a time in the span."""
         least, most = span
         self.earliest[then] = max(self.earliest[then], self.earliest[first] + least)
@@ -113,7 +116,11 @@ class Builder:
                 )
             case Calculate():
                 return at
-            case Operation() | UnitProcedure():
+            case UnitProcedure():
+                start = self.network.event()
+                self.network.after(at, start)
+                return self.sequence(node.body, path, start)
+            case Operation():
                 return self.sequence(node.body, path, at)
             case Parallel():
                 return self.parallel(node, path, at)
@@ -127,7 +134,7 @@ class Builder:
     def block(self, path: str, at: int, span: Span, limits: list[Call]) -> int:
         start, end = self.network.event(), self.network.event()
         self.starts[path], self.ends[path] = start, end
-        self.network.after(at, start)
+        self.network.after(at, start, AT_ONCE if self.subject.within[path] else FREE)
         self.network.after(start, end, span)
         self.network.bounds += [Bound(before, start, self.limit(call), call) for before, call in self.pending]
         self.pending = [(end, call) for call in limits]
@@ -151,7 +158,7 @@ class Builder:
         match node:
             case PhaseCall():
                 call = self.subject.call_at.get(path)
-                return (0.0, None) if call is None else _possible(self.duration(call))
+                return FREE if call is None else _possible(self.duration(call))
             case Calculate():
                 return 0.0, 0.0
             case Operation() | UnitProcedure():

@@ -10,7 +10,7 @@ from batches.errors import BadInput
 from batches.expressions import TEXT, WHOLE, YES_NO, Type, evaluate, infer, references, type_of
 from batches.phases.base import Declared, Phase
 from batches.procedure import join
-from batches.quantities import dimension
+from batches.quantities import dimension, same_measure
 from batches.recipe import Calculate, Choice, Node, PhaseCall, Recipe, Repeat, Scalar, UnitProcedure, children
 from batches.steps import Value
 
@@ -176,12 +176,14 @@ class Subject:
 
     def _calculated(self, spot: Spot, known: "Mapping[str, Type | None]") -> "Type | None":
         assert isinstance(spot.node, Calculate)
-        if spot.node.unit:
-            return Type("quantity", spot.node.unit)
         try:
-            return infer(spot.node.expression, {name: kind for name, kind in known.items() if kind})
+            found = infer(spot.node.expression, {name: kind for name, kind in known.items() if kind})
+            if not spot.node.unit or found.kind in ("text", "yes_no"):
+                return found
+            same_measure(found.unit, spot.node.unit)
         except BadInput:
             return None
+        return Type("quantity", spot.node.unit)
 
     def infer(self, text: str) -> "Type | None":
         """The type of an expression; None if it reads what has no known type. Raises BadInput."""

@@ -1,7 +1,7 @@
 """Times: every time limit can be met, given what the phases say of their durations.
 
-A finding is a limit that no timing can meet: durations that nobody knows bound nothing, and a phase
-may always begin later than it could. `batches/checks/network.py` has the method.
+A finding is a limit that no run can meet: durations that nobody knows bound nothing.
+`batches/checks/network.py` has the method.
 """
 
 from collections.abc import Iterator, Mapping

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TypeAlias, assert_never
 
 from batches.checks.intervals import Interval, of_expression, of_value, point
+from batches.checks.measures import alike
 from batches.checks.subject import Call, Flaw, Subject
 from batches.errors import BadInput
 from batches.expressions import references
@@ -28,20 +29,17 @@ NOTHING = Quantity(Decimal(0), "mL")
 
 def volume(subject: Subject) -> Iterator[Flaw]:
     """Vessels are never over-full, and nothing is taken out that is not in them."""
-    if not subject.recipe.capacities:
+    followed = {
+        role: point(NOTHING) for role, most in subject.recipe.capacities.items() if alike(most.unit, "mL")
+    }
+    if not followed:
         return
-    told: set[str] = set()
     for case, formula in _cases(subject):
         run = _Run(subject, _known(subject, formula), case)
-        run.body(
-            subject.recipe.procedure,
-            "",
-            {role: point(NOTHING) for role in subject.recipe.capacities},
-        )
-        for path, line, sentence in run.flaws:
-            if path not in told:
-                told.add(path)
-                yield line, sentence
+        run.body(subject.recipe.procedure, "", dict(followed))
+        if run.flaws:
+            yield from run.flaws
+            return
 
 
 def _cases(subject: Subject) -> "Iterator[tuple[str, dict[str, Quantity | int]]]":
@@ -106,7 +104,7 @@ class _Run:
     subject: Subject
     known: Known
     case: str
-    flaws: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    flaws: list[Flaw] = field(default_factory=list[Flaw])
 
     def body(self, nodes: tuple[Node, ...], prefix: str, state: State) -> State:
         for node in nodes:
@@ -147,7 +145,8 @@ class _Run:
         return {
             call.role
             for call in self.subject.calls
-            if any(call.path == start or call.path.startswith(start + "/") for start in starts)
+            if (call.phase.vessel or call.phase.samples)
+            and any(call.path == start or call.path.startswith(start + "/") for start in starts)
         }
 
     def repeat(self, node: Repeat, path: str, state: State) -> State:
@@ -174,7 +173,7 @@ class _Run:
         for name in call.words(call.phase.samples):
             plan = self.subject.recipe.samples.get(name)
             taken = plan.volume if plan else None
-            if volume is not None and taken is not None:
+            if volume is not None and taken is not None and alike(taken.unit, "mL"):
                 volume = Interval(max(volume.low - taken, NOTHING), volume.high)
         return volume
 
@@ -207,23 +206,23 @@ class _Run:
         except BadInput:
             return None
 
-    def added(self, call: Call, volume: Interval, amount: Interval) -> Interval:
+    def added(self, call: Call, volume: Interval, amount: Interval) -> "Interval | None":
         after = volume.over(amount, Quantity.__add__)
         capacity = self.subject.recipe.capacities[call.role]
         if after.low > capacity:
             sentence = (
                 f"'{call.path}' fills '{call.role}' to {_span(after)}{self.case}, but it holds {capacity}"
             )
-            self.flaws.append((call.path, call.line, f"{sentence}; add less, or take some out before."))
-            return Interval(capacity, capacity)
+            self.flaws.append((call.line, f"{sentence}; add less, or take some out before."))
+            return None  # what follows from a mistake is not a second one
         return Interval(after.low, min(after.high, capacity))
 
-    def taken(self, call: Call, volume: Interval, amount: Interval) -> Interval:
+    def taken(self, call: Call, volume: Interval, amount: Interval) -> "Interval | None":
         after = volume.over(amount, Quantity.__sub__)
         if after.high < NOTHING:
             sentence = f"'{call.path}' takes {_span(amount)} out of '{call.role}'{self.case}, which holds {_span(volume)} then"
-            self.flaws.append((call.path, call.line, f"{sentence}; take less, or add some before."))
-            return point(NOTHING)
+            self.flaws.append((call.line, f"{sentence}; take less, or add some before."))
+            return None
         return Interval(max(after.low, NOTHING), after.high)
 
 
