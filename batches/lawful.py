@@ -18,7 +18,7 @@ from batches.quantities import Quantity
 from batches.record import BatchState, OpenStep, Task
 from batches.states import COMMANDS, Command
 from batches.steps import decode
-from batches.tasks import reply_of
+from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
 
 EARLY = timedelta(seconds=1)
 """A timer may fire this much before its due time, as clocks are read to different precision."""
@@ -129,11 +129,25 @@ def _unit_bound(state: BatchState, entry: Entry, body: PlainDict) -> None:
         raise Unlawful(f"A second unit was bound as '{role}' without a departure.")
 
 
+def _answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    task = state.tasks.get(text_in(body, "task"))
+    if task is None:
+        raise Unlawful(f"No task {body.get('task')} was open.")
+    _check_person(entry, task)
+    if any(who == entry.actor.id for who, _ in task.answers):
+        raise Unlawful(f"Task {task.id} needs a second person; {entry.actor.id} answered it twice.")
+
+
 def _expiry(state: BatchState, entry: Entry, body: PlainDict) -> None:
     raise Unlawful("An expiry date was set where the recipe's rule gives none.")
 
 
-_CHECKS: dict[str, Check] = {"evidence_kept": _evidence, "unit_bound": _unit_bound, "expiry_set": _expiry}
+_CHECKS: dict[str, Check] = {
+    "evidence_kept": _evidence,
+    "unit_bound": _unit_bound,
+    "task_answered": _answered,
+    "expiry_set": _expiry,
+}
 
 
 # --- replies --------------------------------------------------------------------------------------
@@ -143,6 +157,10 @@ def check_reply(state: BatchState, entry: Entry, body: PlainDict) -> None:
     """Whether the recorded reply is one the step can have had then. Raises Unlawful."""
     step, reply = state.step(text_in(body, "path")), body.get("reply")
     if step.status != "asked":  # failed or in doubt: the reply is what a person decided
+        if entry.actor.kind != "person":
+            raise Unlawful(
+                f"Step {step.number} was {step.status.replace('_', ' ')}, and no person gave its outcome."
+            )
         return
     tasks = [task for task in state.tasks.values() if task.path == body["path"] and task.step == step.number]
     if step.kind == "First":
@@ -194,17 +212,35 @@ def _check_condition(step: PlainDict, reply: Plain) -> None:
 
 def _check_answer(state: BatchState, entry: Entry, task: Task, reply: Plain) -> None:
     """A reply that a person gave is one the task accepts: the same rules as when it was answered."""
-    key = _ANSWERS.get(task.kind)
-    if key is None or entry.body is None or "by_hand" in entry.body:
+    body = entry.content()
+    if "by_hand" in body:  # the outcome of work that people had recorded before
         return
+    _check_person(entry, task)
+    key = _ANSWERS.get(task.kind)
+    if key is not None:
+        _check_accepted(state, task, key, reply)
+    if task.people > len({*(who for who, _ in task.answers), entry.actor.id}):
+        raise Unlawful(f"Task {task.id} needs {task.people} people, and fewer answered.")
+
+
+def _check_accepted(state: BatchState, task: Task, key: str, reply: Plain) -> None:
     try:
         accepted = reply_of(state, task, {key: reply})
     except KweekError as error:
         raise Unlawful(f"The reply to task {task.id} is not one it accepts: {error}") from error
     if accepted != decode(reply):
         raise Unlawful(f"The reply to task {task.id} is not the answer it was given.")
-    if task.people > len({*(who for who, _ in task.answers), entry.actor.id}):
-        raise Unlawful(f"Task {task.id} needs {task.people} people, and fewer answered.")
+
+
+def _check_person(entry: Entry, task: Task) -> None:
+    """Who answered may answer, and signed where the task is signed (21 CFR 11.10(g), 11.50)."""
+    body = entry.content()
+    if entry.actor.kind != "person" or entry.actor.role not in ANSWERS_FOR.get(task.role, ()):
+        raise Unlawful(
+            f"Task {task.id} is for the role {task.role}; {entry.actor.id} answered as {entry.actor.role or 'none'}."
+        )
+    if task.kind in SIGNED and not isinstance(body.get("signature"), Mapping):
+        raise Unlawful(f"Task {task.id} is signed, and its answer carries no signature.")
 
 
 _ANSWERS = {

@@ -14,6 +14,7 @@ from batches.crosscheck import crosscheck
 from batches.errors import KweekError, RecordError
 from batches.integrity import ReadKey, Seal, check_manifest, check_streams, seal_of
 from batches.phases import lookup
+from batches.plain import PlainDict
 from batches.report.bundle import Bundle, read_bundle
 from batches.report.files import RECORD, rendered
 from batches.states import ENDED
@@ -33,6 +34,21 @@ class Verdict:
     conformance: Literal["conforms", "does not conform", "not re-executable", "not judged"]
     sentences: tuple[str, ...]
 
+    def plain(self) -> PlainDict:
+        """The verdict for a machine."""
+        return {
+            "exit_code": self.exit_code, "integrity": self.integrity, "conformance": self.conformance,
+            "sentences": list(self.sentences),
+        }  # fmt: skip
+
+
+def judged(bundle: Bundle, phases: Phases = lookup) -> Conformance:
+    """The record re-executed, and held against what the other streams say where it could be followed."""
+    found = conform(bundle.entries, phases)
+    if found.state.recipe is not None:
+        found.findings += crosscheck(found.state, {copy.stream: copy.entries for copy in bundle.streams})
+    return found
+
 
 def unreadable(sentence: str) -> Verdict:
     """The verdict on something that is no record at all."""
@@ -49,11 +65,10 @@ def verify_bundle(
     try:
         bundle = read_bundle(files[RECORD])
         seal = seal_of(bundle, pinned, read_key)
-        entries = bundle.entries
+        _ = bundle.stream  # a record without its own stream is none
     except KweekError as error:
         return _unread(files, str(error))
-    found = conform(entries, phases)
-    _judge_others(bundle, found)
+    found = judged(bundle, phases)
     altered = [
         *check_streams(bundle, seal),
         *_check_record(bundle, files),
@@ -77,12 +92,6 @@ def _unread(files: Mapping[str, bytes], sentence: str) -> Verdict:
 def _batch_of(files: Mapping[str, bytes]) -> str:
     head = files.get("manifest.txt", b"").decode("utf-8", errors="replace").partition("\n")[0]
     return head.removeprefix("kweek/record/")
-
-
-def _judge_others(bundle: Bundle, found: Conformance) -> None:
-    """What the other streams say; only where the batch's own could be followed."""
-    if found.state.recipe is not None:
-        found.findings += crosscheck(found.state, {copy.stream: copy.entries for copy in bundle.streams})
 
 
 def _check_record(bundle: Bundle, files: Mapping[str, bytes]) -> Iterator[str]:

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from batches.entries import Entry, leaf_hash, stamp
 from batches.plain import PlainDict, text_in
 from batches.record import BatchState
-from batches.report.audit import Known, say
 from batches.report.batchml_batch import recipe_elements, samples
 from batches.report.batchml_parts import attribute, head, named_values, put, time, value
 from batches.report.bundle import Bundle
+from batches.report.sentences import Known, say
 from batches.report.story import extras
 from batches.report.words import NBSP, shown
 

@@ -7,10 +7,10 @@ from batches.entries import Entry
 from batches.plain import Plain, PlainDict, dict_in, text_in
 from batches.procedure import owner
 from batches.record import BatchState
-from batches.report.audit import Known
 from batches.report.batchml_parts import head, put, typed, value
 from batches.report.bundle import Bundle
 from batches.report.material import verdicts
+from batches.report.sentences import Known
 from batches.report.story import criterion_text
 
 

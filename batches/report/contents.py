@@ -13,7 +13,6 @@ from batches.entries import Entry, leaf_hash
 from batches.errors import RecordError
 from batches.plain import Plain, PlainDict
 from batches.record import BatchState
-from batches.report.audit import Known, say
 from batches.report.bundle import Bundle
 from batches.report.exceptions import Section, sections
 from batches.report.material import (
@@ -28,6 +27,7 @@ from batches.report.material import (
     verdicts,
 )
 from batches.report.readings import Reading
+from batches.report.sentences import Known, say
 from batches.report.story import Line, PhaseStory, StepStory, Story, UnitStory
 from batches.report.trending import trends
 from batches.report.trends import svg

@@ -10,8 +10,8 @@ from batches.conformance import Conformance
 from batches.entries import Entry
 from batches.plain import PlainDict, text_in
 from batches.record import BatchState
-from batches.report.audit import Known, Said, say
 from batches.report.bundle import Bundle
+from batches.report.sentences import Known, Said, say
 from batches.report.story import extras
 from batches.report.words import clock, plainly, who
 
@@ -84,7 +84,7 @@ def _status(entry: Entry, state: BatchState) -> tuple[str, bool]:
     body = entry.body or {}
     if entry.kind == "deviation_opened":
         found = state.deviations[text_in(body, "id")]
-        return f"{found.severity}, {found.status}", found.status == "open"
+        return found.status, found.status == "open"
     if entry.kind == "departure_requested":
         departure = state.departures[text_in(body, "id")]
         return plainly(departure.status), departure.status in ("requested", "applied_unconfirmed")

@@ -11,8 +11,8 @@ from batches.labels import counted
 from batches.materials import NO_LOT, LotState
 from batches.plain import PlainDict, dict_in, text_in
 from batches.record import BatchState, Use
-from batches.report.audit import Known
 from batches.report.bundle import Bundle, StreamCopy
+from batches.report.sentences import Known
 from batches.report.story import criterion_text, extras
 from batches.report.words import clock, plainly, shown, who
 from batches.samples import Verdict, verdict

@@ -13,8 +13,8 @@ from batches.procedure import find, owner
 from batches.quantities import is_quantity
 from batches.recipe import Criterion, Parameter, PhaseCall, Recipe
 from batches.record import BatchState
-from batches.report.audit import Known, say
 from batches.report.bundle import Bundle
+from batches.report.sentences import Known, say
 from batches.report.words import bounds, clock, plainly, reply_text, shown, step_text, who
 from batches.steps import plain
 
@@ -71,6 +71,10 @@ class UnitStory:
     items: "list[PhaseStory | Line]" = field(default_factory=list["PhaseStory | Line"])
 
 
+REMARKABLE = ("decision", "reason", "by_hand", "repeated", "reconciled")
+LATE = (("performed", "performer"), ("checked", "checker"), ("entered", "transcriber"))
+
+
 class Story:
     """Collects the story while the record is folded: `tell` each entry after it was applied."""
 
@@ -120,6 +124,7 @@ class Story:
         lines = [
             Line(plainly(name), shown(value), proven(recipe, asked.get(name)))
             for name, value in given.items()
+            if value != ""
         ]
         found = PhaseStory(
             path, f"{body.get('phase')}@{body.get('version')}", clock(entry.recorded_at), entry.number, lines
@@ -166,7 +171,7 @@ class Story:
         told.lines = outcome(told.step, body.get("reply"), state)
         more = extras(body)
         told.people = self._people(entry, more)
-        told.marks += marks(entry, more)
+        told.marks += self._marks(entry, more)
         self._steps[entry.number] = told
 
     def _people(self, entry: Entry, more: PlainDict) -> list[str]:
@@ -176,6 +181,23 @@ class Story:
         if "performer" in more and earlier:
             return [f"performed: {earlier[0][1]}", f"verified: {by}"]
         return [by]
+
+    def _marks(self, entry: Entry, more: PlainDict) -> list[str]:
+        """What is remarkable about an outcome."""
+        found = [f"{plainly(name)}: {shown(more[name])}" for name in REMARKABLE if name in more]
+        if isinstance(late := more.get("late"), Mapping):
+            people = (f"{word} by {self._name(late.get(key))}" for word, key in LATE)
+            found.append(f"late entry: {', '.join(people)}; {late.get('reason')}")
+        if entry.happened_at is not None:
+            found.append(f"happened {clock(entry.happened_at)}, entered {clock(entry.recorded_at)}")
+        if "fired" in more and "due" in more:
+            found.append(f"the timer was due {shown(more['due'])}")
+        if isinstance(signed := more.get("signature"), Mapping):
+            found.append(f"signed: {signed.get('name')}, {signed.get('meaning')}")
+        return found
+
+    def _name(self, person: Plain) -> str:
+        return self._bundle.person(shown(person)).name or shown(person)
 
     def trouble(self, entry: Entry, body: PlainDict, state: BatchState) -> None:
         told = self._step(body)
@@ -191,11 +213,12 @@ class Story:
         told = self._steps.get(number) if isinstance(number, int) else None
         if told is None:
             return
-        before = shown(self._known.replaced(body))
+        before = {line.label: line.value for line in outcome(told.step, self._known.replaced(body), state)}
         by = f"{who(entry.actor, self._bundle)}, {clock(entry.recorded_at)}, entry {entry.number}"
         told.lines = outcome(told.step, body.get("new"), state)
         for line in told.lines:
-            line.changed = f"changed; was {before}; {body.get('reason')}; {by}"
+            was = before.get(line.label, "nothing")
+            line.changed = "" if was == line.value else f"changed, was {was}: {body.get('reason')} ({by})"
 
 
 def extras(body: PlainDict) -> PlainDict:
@@ -207,27 +230,6 @@ def extras(body: PlainDict) -> PlainDict:
         if name not in ("path", "number", "attempt", "reply", "more")
     }
     return {**rest, **more} if isinstance(more, Mapping) else rest
-
-
-def marks(entry: Entry, more: PlainDict) -> list[str]:
-    """What is remarkable about an outcome."""
-    found = [
-        f"{plainly(name)}: {shown(more[name])}"
-        for name in ("decision", "reason", "by_hand", "repeated", "reconciled")
-        if name in more
-    ]
-    if isinstance(late := more.get("late"), Mapping):
-        found.append(
-            f"late entry: performed by {late.get('performer')}, checked by {late.get('checker')}, "
-            f"entered by {late.get('transcriber')}; {late.get('reason')}"
-        )
-    if entry.happened_at is not None:
-        found.append(f"happened {clock(entry.happened_at)}, entered {clock(entry.recorded_at)}")
-    if "fired" in more and "due" in more:
-        found.append(f"the timer was due {clock(moment(text_in(more, 'due')))}")
-    if isinstance(signed := more.get("signature"), Mapping):
-        found.append(f"signed: {signed.get('name')}, {signed.get('meaning')}")
-    return found
 
 
 def _asked_for(recipe: Recipe, path: str, state: BatchState) -> Mapping[str, object]:
@@ -248,7 +250,7 @@ def proven(recipe: Recipe, asked: object) -> str:
 def outcome(step: PlainDict, reply: Plain, state: BatchState) -> list[Line]:
     """The values that came of a step, each with the limits that belong to it."""
     fields = step.get("fields")
-    if isinstance(reply, Mapping) and not is_quantity(reply) and step.get("step") != "First":
+    if isinstance(reply, Mapping) and reply and not is_quantity(reply) and step.get("step") != "First":
         limits = _limits(step, state, fields if isinstance(fields, Mapping) else {})
         return [Line(plainly(name), shown(value), limits(name)) for name, value in reply.items()]
     return [Line("", reply_text(step, reply), _condition(step))]

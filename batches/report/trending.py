@@ -11,9 +11,10 @@ from batches.procedure import unit_procedures
 from batches.quantities import Quantity
 from batches.recipe import Limit
 from batches.record import BatchState
+from batches.report import words
 from batches.report.bundle import Bundle
 from batches.report.readings import Reading
-from batches.report.trends import Trend, sign
+from batches.report.trends import Trend
 from batches.report.words import bounds, plainly, shown
 
 
@@ -57,7 +58,7 @@ def limit_of(bundle: Bundle, state: BatchState, unit: str, tag: str) -> Limit | 
 
 
 def _drawn(key: tuple[str, str], readings: list[Reading], limit: Limit | None) -> Drawn:
-    measure = readings[0].value.unit
+    measure, sign = readings[0].value.unit, words.measure(readings[0].value.unit)
     same = tuple(
         sorted((one for one in readings if one.value.unit == measure), key=lambda one: one.measured_at)
     )
@@ -65,7 +66,7 @@ def _drawn(key: tuple[str, str], readings: list[Reading], limit: Limit | None) -
         None if limit is None else _in(bound, measure)
         for bound in ((limit and limit.low), (limit and limit.high))
     )
-    title = f"{plainly(key[1]).capitalize()} of {key[0]} ({sign(measure)})"
+    title = f"{plainly(key[1]).capitalize()} of {key[0]} ({sign})"
     trend = Trend(title, measure, same, low, high)
     return Drawn(trend, same[0].measured_at, same[-1].measured_at, _caption(same, limit))
 

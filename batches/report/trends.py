@@ -12,7 +12,6 @@ from math import floor, log10
 from xml.sax.saxutils import escape
 
 from batches.report.readings import Reading, thinned
-from batches.report.words import UNITS
 
 WIDTH, HEIGHT = 520.0, 150.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 512.0, 8.0, 128.0
@@ -153,8 +152,3 @@ def _text(x: float, y: float, text: str, anchor: str, colour: str = INK) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.6g}"
-
-
-def sign(unit: str) -> str:
-    """The sign of a unit of measure for an axis."""
-    return UNITS.get(unit, unit)

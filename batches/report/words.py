@@ -16,6 +16,8 @@ from batches.report.bundle import Bundle
 SIGNIFICANT = 12
 """Digits of a number that are printed."""
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_POWER = re.compile(r"\*\*(-?\d+)")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NBSP = "\u00a0"
 """A blank at which no line is broken."""
 UNITS = {"degC": "°C", "delta_degC": "°C", "uL": "µL", "ug": "µg", "um": "µm", "day": "d"}
@@ -78,8 +80,13 @@ def _named(value: PlainDict) -> str:
 def measured(value: PlainDict) -> str:
     """A quantity: '37.0 °C'; long whole numbers grouped: '1 500 000 cell'."""
     found = from_plain(value)
-    sign = UNITS.get(found.unit, found.unit.replace("**3", "³").replace("**2", "²").replace("*", "·"))
+    sign = measure(found.unit)
     return f"{grouped(found.value)}{NBSP}{sign}".rstrip()
+
+
+def measure(unit: str) -> str:
+    """The sign of a unit of measure: 'liter**-1*gram' reads 'liter⁻¹·gram'."""
+    return UNITS.get(unit) or _POWER.sub(lambda power: power[1].translate(RAISED), unit).replace("*", "·")
 
 
 def grouped(number: Decimal) -> str:

@@ -168,7 +168,7 @@ def lasts(state: BatchState, step: Step) -> timedelta:
         case Wait():
             return duration(step.duration)
         case Until():
-            return timedelta(hours=8)
+            return timedelta(hours=2)
         case Do() | Transfer():
             return timedelta(minutes=10)
         case Program():
@@ -419,9 +419,9 @@ class Run:
         opened = Open(action.path, begin(self.phases(phase.phase, phase.version), parameters), phase)
         self.open[action.path] = opened
         opened.send(None, first=True)
-        yield from self._next(opened)
+        yield from self.next(opened)
 
-    def _next(self, opened: Open) -> Decision:
+    def next(self, opened: Open) -> Decision:
         """Ask for the phase's step and think of its answer, or finish the phase."""
         if opened.step is None:
             del self.open[opened.path]
@@ -434,6 +434,14 @@ class Run:
         opened.reply = self.answer(
             Asked(opened.path, opened.step, self.state, unit or self._unit_at(opened.path))
         )
+        opened.due = self._due(opened)
+
+    def ask_again(self, path: str) -> None:
+        """A new attempt at the step a phase waits for, after a person decided so."""
+        opened = self.open[path]
+        step = cast("Step", opened.step)
+        unit = self.unit_of(path, step)
+        self.batch(commands.ask(self.state, path, step, unit, self.now, self._by_hand(unit, step)))
         opened.due = self._due(opened)
 
     def _due(self, opened: Open) -> datetime:
@@ -478,7 +486,7 @@ class Run:
             more, actor = {**more, "performer": actor.id}, Actor("person", SECOND, actor.role)
         yield from commands.done(self.state, opened.path, opened.reply, actor, more=more)
         opened.send(opened.reply)
-        yield from self._next(opened)
+        yield from self.next(opened)
 
     def _who(self, opened: Open, task: Task | None) -> tuple[Actor, dict[str, Plain]]:
         if isinstance(opened.step, First) and isinstance(opened.reply, Fired):
