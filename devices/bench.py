@@ -9,6 +9,7 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.client.ua_client import UaClientState
 
 from batches.errors import NotFound
 from batches.quantities import Quantity
@@ -23,26 +24,38 @@ class Bench:
 
     def __init__(self, url: str, limit: float = 5.0) -> None:
         self._url, self._limit = url, limit
-        self._client = Client(url, timeout=limit, watchdog_intervall=limit)
-        self._client.session_timeout = 600_000
+        self._client: Client | None = None
         self._parts: Nodes = {}
 
     async def connect(self) -> None:
         """Reach the plant. Raises DeviceUnreachable, NotFound if it is not a simulated one."""
-        try:
-            async with asyncio.timeout(self._limit):
-                await self._client.connect()
-                spaces = await self._client.get_namespace_array()
-                index = spaces.index(KWEEK) if KWEEK in spaces else 0
-                self._parts = await below(self._client, node_id(SIMULATION, index))
-        except (OSError, TimeoutError, ua.UaError) as error:
-            raise DeviceUnreachable(f"No simulated plant answers at {self._url} ({error!r}).") from error
-        if MEASURE not in self._parts:
-            raise NotFound(f"The plant at {self._url} is not a simulated one; it has no bench.")
+        await self._linked()
 
     async def close(self) -> None:
         """Leave the plant."""
-        await self._client.disconnect()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.disconnect()
+
+    async def _linked(self) -> Client:
+        if self._client is not None and self._client.state is UaClientState.CONNECTED:
+            return self._client
+        await self.close()
+        client = Client(self._url, timeout=self._limit, watchdog_intervall=self._limit)
+        client.session_timeout = 600_000
+        try:
+            async with asyncio.timeout(self._limit):
+                await client.connect()
+                self._client = client
+                spaces = await client.get_namespace_array()
+                index = spaces.index(KWEEK) if KWEEK in spaces else 0
+                self._parts = await below(client, node_id(SIMULATION, index))
+        except (OSError, TimeoutError, ua.UaError) as error:
+            raise DeviceUnreachable(f"No simulated plant answers at {self._url} ({error!r}).") from error
+        if MEASURE not in self._parts:
+            await self.close()
+            raise NotFound(f"The plant at {self._url} is not a simulated one; it has no bench.")
+        return client
 
     async def measure(self, unit: str, attribute: str, wanted: str = "") -> Quantity | str:
         """What a laboratory finds in a sample of a unit taken now, in the `wanted` unit of measure if a
@@ -59,10 +72,11 @@ class Bench:
         await self._call(INJECT, unit, fault, argument)
 
     async def _call(self, method: str, *given: str) -> list[Any]:
+        client = await self._linked()
         texts = [ua.Variant(each, ua.VariantType.String) for each in given]
         try:
             async with asyncio.timeout(self._limit):
-                return await call(self._client, self._parts[""], self._parts[method], *texts)
+                return await call(client, self._parts[""], self._parts[method], *texts)
         except CallRefused as error:
             kind = NotFound if method == MEASURE else DeviceRefused
             raise kind(error.text) from error

@@ -47,6 +47,8 @@ from devices.twins.twin import Twin
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ABRUPT = 70
 """Exit code of a server that was told to die."""
+AFTER_REPLY = 0.02
+"""Seconds after which a fault of the whole server comes: whoever asked for it gets the answer first."""
 Outputs = list[ua.Variant]
 Act = Callable[..., Awaitable[Outputs]]
 
@@ -147,10 +149,9 @@ class LadsServer:
             self._memory.close()
 
     async def update(self, now: datetime) -> None:
-        """Bring every unit to `now` and show what it became. Raises DeviceRefused if time goes back."""
-        at = now.timestamp()
+        """Bring every unit to `now` and show what it became. A unit that remembers a later time waits for it."""
         for unit in self._units.values():
-            unit.advance(at)
+            unit.advance(max(now.timestamp(), unit.twin.at))
             await self._show(unit)
 
     async def _show(self, unit: FunctionalUnit) -> None:
@@ -176,7 +177,10 @@ class LadsServer:
                 return _refusal(StatusCodes.BadInvalidState, error)
             except NotFound as error:
                 return _refusal(StatusCodes.BadNotFound, error)
-            except (TypeError, ValueError, BadInput) as error:
+            except TypeError:
+                why = OutOfRange("The arguments are not those of this method; look at its InputArguments.")
+                return _refusal(StatusCodes.BadInvalidArgument, why)
+            except ValueError as error:
                 return _refusal(StatusCodes.BadInvalidArgument, error)
             return ua.CallMethodResult(StatusCode=ua.StatusCode(), OutputArguments=outputs)
 
@@ -237,21 +241,23 @@ class LadsServer:
         samples: object = None,
     ) -> Outputs:
         unit, _ = self._owner(node)
+        template, job, task = texts_in(template, job, task)
         if not task:
             raise OutOfRange(
                 "StartProgram needs a SupervisoryTaskId, by which the run can be asked for later."
             )
         given = pairs_in(properties or [])
         async with self._acting(unit) as at:
-            run = unit.start_programme(at, template, given, job or "", task)
+            run = unit.start_programme(at, template, given, job, task)
             self._keep(unit, task)
         return [text(run.run_id)]
 
     async def _answer(self, node: NodeId, task: str, prompt: str, answer: str) -> Outputs:
         unit, _ = self._owner(node)
+        task, prompt, answer = texts_in(task, prompt, answer)
         async with self._acting(unit) as at:
             unit.advance(at)
-            unit.twin.answer(at, task, prompt, answer or "")
+            unit.twin.answer(at, task, prompt, answer)
             self._keep(unit, task)
         return []
 
@@ -340,6 +346,7 @@ class LadsServer:
         return self._units[unit_id]
 
     async def _measure(self, _: NodeId, unit_id: str, attribute: str, wanted: str) -> Outputs:
+        unit_id, attribute, wanted = texts_in(unit_id, attribute, wanted)
         truth: Mapping[str, float] = {}
         seed = 1
         if unit_id:
@@ -352,11 +359,13 @@ class LadsServer:
         return [text(found), text("")]
 
     async def _inject(self, _: NodeId, unit_id: str, fault: str, asked: str) -> Outputs:
+        unit_id, fault, asked = texts_in(unit_id, fault, asked)
         match fault:
             case "die":
-                os._exit(ABRUPT)
+                asyncio.get_running_loop().call_later(AFTER_REPLY, os._exit, ABRUPT)
             case "disconnect":
-                self._disconnect(number_in(fault, asked.split(), 0))
+                seconds = number_in(fault, asked.split(), 0)
+                asyncio.get_running_loop().call_later(AFTER_REPLY, self._disconnect, seconds)
             case _:
                 unit = self._unit(unit_id)
                 unit.faults.inject(fault, asked, unit.twin.model.tags, self._at(unit))
@@ -371,8 +380,7 @@ class LadsServer:
         def take_again() -> None:
             server.max_connections = most
 
-        loop = asyncio.get_running_loop()
-        loop.call_later(seconds, take_again)
+        asyncio.get_running_loop().call_later(seconds, take_again)
         for transport in list(server.asyncio_transports):
             transport.abort()
 
@@ -383,6 +391,13 @@ class LadsServer:
             mine = client._task is asyncio.current_task()  # noqa: SLF001  asyncua tells a method not whose call it is
             if mine and client.transport:
                 client.transport.abort()
+
+
+def texts_in(*given: object) -> list[str]:
+    """Arguments that must be texts; none is an empty one. Raises TypeError."""
+    if any(each is not None and not isinstance(each, str) for each in given):
+        raise TypeError("not a text")
+    return [str(each or "") for each in given]
 
 
 def _refusal(code: int, error: Exception) -> ua.CallMethodResult:

@@ -1,5 +1,7 @@
 """Each kind of equipment: what it does, what published figures it meets, what it refuses."""
 
+from typing import Any
+
 import pytest
 
 from batches.errors import BadInput, NotFound
@@ -19,6 +21,11 @@ from devices.twins.twin import Twin
 START = 1_780_000_000.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 ENVIRONMENT = {"temperature": 37.0, "agitation": 60.0, "ph": 7.2, "dissolved_oxygen": 40.0}
+
+
+def about(value: Any, unit: str, digits: int = 1) -> Any:
+    """An Amount that is nearly right."""
+    return value, unit, digits
 
 
 def run(twin: Twin, programme: str, **given: str) -> Run:
@@ -121,8 +128,8 @@ def test_feeding_sampling_adding_and_harvesting_keep_the_books() -> None:
     assert twin.truth()["volume"] == pytest.approx(407.0)
     density = twin.truth()["viable"]
     harvested = run(twin, "harvest").results
-    assert harvested["volume"] == Amount(pytest.approx(407.0), "mL")
-    assert harvested["viable_cells"] == Amount(pytest.approx(density, rel=0.01), "cell/mL", 0)
+    assert harvested["volume"] == about(pytest.approx(407.0), "mL")
+    assert harvested["viable_cells"] == about(pytest.approx(density, rel=0.01), "cell/mL", 0)
     assert twin.outputs()["volume"] == 0.0
     assert twin.truth()["viable"] == pytest.approx(density, rel=0.01), "the laboratory still has the product"
     assert run(twin, "inoculate", cells="1e7 cell", volume="100 mL").status == "done"
@@ -134,7 +141,7 @@ def test_a_feed_without_a_volume_is_five_percent_of_concentrate() -> None:
         twin.start(twin.at, "feed", {}, "x")
     run(twin, "inoculate", cells="4e7 cell", volume="400 mL")
     glucose = twin.truth()["glucose"]
-    assert run(twin, "feed").results["volume"] == Amount(pytest.approx(20.0), "mL")
+    assert run(twin, "feed").results["volume"] == about(pytest.approx(20.0), "mL")
     assert twin.truth()["glucose"] > glucose + 1.5
 
 
@@ -264,7 +271,7 @@ def test_the_freezer_cools_by_one_degree_a_minute_and_writes_its_curve() -> None
     assert slope == pytest.approx(-1.0, abs=0.05)
     assert len(chamber) > 100
     assert twin.outputs()["temperature"] == pytest.approx(-85.0, abs=1.0)
-    assert frozen.results["end_temperature"] == Amount(pytest.approx(-85.0, abs=1.0), "degC")
+    assert frozen.results["end_temperature"] == about(pytest.approx(-85.0, abs=1.0), "degC")
 
 
 def test_freezing_water_gives_off_its_heat() -> None:

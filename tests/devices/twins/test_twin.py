@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,13 +10,18 @@ from hypothesis import strategies as st
 
 from devices.twins.bioreactor import Bioreactor
 from devices.twins.catalogue import make
-from devices.twins.programmes import Amount, OutOfRange, WrongState, event_file
+from devices.twins.programmes import OutOfRange, WrongState, event_file
 from devices.twins.twin import Twin
 
 START = 1_780_000_000.0
 HOUR = 3600.0
 ENVIRONMENT = {"temperature": 37.0, "agitation": 60.0, "ph": 7.2, "dissolved_oxygen": 40.0}
 CELLS = {"cells": "4e7 cell", "volume": "400 mL"}
+
+
+def about(value: Any, unit: str, digits: int = 1) -> Any:
+    """An Amount that is nearly right."""
+    return value, unit, digits
 
 
 def reactor(seed: int = 1) -> Twin:
@@ -106,8 +112,8 @@ def test_a_run_has_stages_an_outcome_and_an_event_file() -> None:
     twin.update(START + 2 * HOUR)
     assert (run.status, twin.active, twin.wake_at) == ("done", None, float("inf"))
     assert run.results == {
-        "removed": Amount(pytest.approx(200.0), "mL"),
-        "added": Amount(pytest.approx(200.0), "mL"),
+        "removed": about(pytest.approx(200.0), "mL"),
+        "added": about(pytest.approx(200.0), "mL"),
     }
     lines = event_file(run, "BR-01").decode().splitlines()
     assert lines[0] == "time,unit,run,event,detail"
@@ -198,7 +204,7 @@ def test_a_run_that_is_ended_has_moved_what_it_moved() -> None:
     twin.end(twin.at, "stopped")
     assert (run.status, run.text) == ("failed", "stopped during 'pump in 400.0 mL'")
     assert twin.truth()["volume"] == pytest.approx(100.0)
-    assert run.results == {"volume": Amount(pytest.approx(100.0), "mL")}
+    assert run.results == {"volume": about(pytest.approx(100.0), "mL")}
 
 
 def test_a_prompt_waits_for_its_answer_and_takes_no_other() -> None:
