@@ -39,11 +39,19 @@ def _identity() -> dict[str, Any]:
     )
 
 
-class PostgresServer:
-    """One server in a temporary folder. `url(name)` gives the address of a database."""
+MEMORY = Path("/dev/shm")
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="kweek-pg-"))
+
+def quick_folder() -> Path | None:
+    """Memory with room for a server: tests need no disk, and a server syncs much. None: the usual place."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 1_000_000_000 else None
+
+
+class PostgresServer:
+    """One server in a temporary folder (below `where`). `url(name)` gives the address of a database."""
+
+    def __init__(self, where: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="kweek-pg-", dir=where))
         self.binaries = _binaries()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody")
@@ -105,9 +113,9 @@ class PostgresServer:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def new_database(self) -> str:
+    def new_database(self, template: str = "template1") -> str:
         name = f"test_{next(self._names)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
 
@@ -124,7 +132,7 @@ def _reachable(binaries: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+    server = PostgresServer(quick_folder())
     server.start()
     yield server
     server.stop()

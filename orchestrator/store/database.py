@@ -6,7 +6,7 @@ Two databases implement it: SQLite (sqlite.py) for one machine, PostgreSQL (post
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, Executable, make_url
+from sqlalchemy import URL, Engine, Executable, make_url
 from sqlalchemy.exc import ArgumentError
 
 from batches.errors import BadInput, StoreError
@@ -64,27 +64,48 @@ class Database(Protocol):
         """Take the lease under a new epoch. Raises LeaseLost if somebody else holds it."""
         ...
 
-    def close(self) -> None: ...
-
 
 class LeaseLost(StoreError):
     """Another process writes this record, or has taken it over."""
 
 
 def database_at(url: str, *, lease_seconds: float) -> Database:
-    """The database at `sqlite:///path` or `postgresql://…`, checked. Raises BadInput, StoreError."""
+    """The record's database at `sqlite:///path` or `postgresql://…`, checked. Raises BadInput, StoreError."""
+    address = read_address(url)
+    if address.get_backend_name() == "sqlite":
+        from orchestrator.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(address)
+    from orchestrator.store.postgresql import PostgresDatabase
+
+    return PostgresDatabase(address, lease_seconds)
+
+
+def historian_engine(url: str) -> Engine:
+    """An engine for the historian's tables, migrated. Raises BadInput, StoreError.
+
+    Its commits need not be durable at once: nothing that decides anything rests on a reading in a table.
+    """
+    address = read_address(url)
+    if address.get_backend_name() == "sqlite":
+        from orchestrator.store.sqlite import sqlite_historian
+
+        return sqlite_historian(address)
+    from orchestrator.store.postgresql import postgres_historian
+
+    return postgres_historian(address)
+
+
+def read_address(url: str) -> URL:
+    """A database address that Kweek supports. Raises BadInput."""
     try:
         address = make_url(url)
     except ArgumentError as error:
-        raise BadInput("The database address cannot be read; write sqlite:///path/to/kweek.db or postgresql://user@host/name.") from error  # fmt: skip
-    match address.get_backend_name():
-        case "sqlite":
-            from orchestrator.store.sqlite import SqliteDatabase
-
-            return SqliteDatabase(address)
-        case "postgresql":
-            from orchestrator.store.postgresql import PostgresDatabase
-
-            return PostgresDatabase(address, lease_seconds)
-        case other:
-            raise BadInput(f"The database '{other}' is not supported; use sqlite:///… or postgresql://….")
+        raise BadInput(
+            "The database address cannot be read; write sqlite:///path/to/kweek.db or postgresql://user@host/name."
+        ) from error
+    if address.get_backend_name() not in ("sqlite", "postgresql"):
+        raise BadInput(
+            f"The database '{address.get_backend_name()}' is not supported; use sqlite:///… or postgresql://…."
+        )
+    return address

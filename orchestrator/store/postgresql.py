@@ -6,6 +6,7 @@ A commit is one round trip: the lease and the heads are checked by a function of
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, LiteralString
 
 import psycopg
@@ -17,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from batches.errors import StoreError
 from orchestrator.store.compiled import Compiled
 from orchestrator.store.database import LeaseLost, Row
-from orchestrator.store.tables import SCHEMA
+from orchestrator.store.migrate import HISTORIAN, RECORD, upgrade
 
 APPLICATION = "kweek_application"
 OWNER = "kweek_owner"
@@ -49,14 +50,14 @@ def check_settings(connection: "psycopg.Connection[Any]") -> None:
             )
 
 
-def act_as(role: str) -> Any:
-    """What a new connection does first: the record's schema, the given role, durable commits."""
+def act_as(role: str, schema: str, commit: str) -> Any:
+    """What a new connection does first: take a role and a schema, and say when a commit is done."""
 
     def prepare(connection: "psycopg.Connection[Any]", _: object) -> None:
         try:
             connection.execute(f"SET ROLE {role}".encode())
-            connection.execute(f"SET search_path TO {SCHEMA}".encode())
-            connection.execute("SET synchronous_commit TO on")
+            connection.execute(f"SET search_path TO {schema}".encode())
+            connection.execute(f"SET synchronous_commit TO {commit}".encode())
             connection.commit()
         except (errors.InsufficientPrivilege, errors.UndefinedObject, errors.InvalidParameterValue) as error:
             raise StoreError(
@@ -66,7 +67,9 @@ def act_as(role: str) -> Any:
     return prepare
 
 
-def postgres_engine(address: URL, role: str | None) -> Engine:
+def postgres_engine(
+    address: URL, role: str | None, schema: str = RECORD.schema, commit: LiteralString = "on"
+) -> Engine:
     """An engine whose connections act as `role`, or as the user who signed in."""
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
@@ -74,8 +77,28 @@ def postgres_engine(address: URL, role: str | None) -> Engine:
         pool_pre_ping=True,
     )
     if role is not None:
-        event.listen(engine, "connect", act_as(role))
+        event.listen(engine, "connect", act_as(role, schema, commit))
     return engine
+
+
+def postgres_historian(address: URL) -> Engine:
+    """The historian's schema, migrated. A crash may cost it the commits of the last second."""
+    owner = postgres_engine(address, None)
+    try:
+        upgrade(owner, HISTORIAN)
+    except OperationalError as error:
+        raise unreachable(address, error) from error
+    finally:
+        owner.dispose()
+    return postgres_engine(address, APPLICATION, HISTORIAN.schema, "off")
+
+
+def unreachable(address: URL, error: OperationalError) -> StoreError:
+    """The sentence for a server that does not answer."""
+    name = address.render_as_string(hide_password=True)
+    return StoreError(
+        f"The database {name} cannot be reached ({_first_line(error.orig)}); start it or correct the address."
+    )
 
 
 class PostgresDatabase:
@@ -91,9 +114,7 @@ class PostgresDatabase:
             with admin.connect() as connection:
                 check_settings(_raw(connection.connection.driver_connection))
         except OperationalError as error:
-            raise StoreError(
-                f"The database {self.name} cannot be reached ({_first_line(error.orig)}); start it or correct the address."
-            ) from error
+            raise unreachable(address, error) from error
         finally:
             admin.dispose()
 
@@ -103,9 +124,6 @@ class PostgresDatabase:
 
     def write(self, owner: str) -> "PostgresWriting":
         return PostgresWriting(self, owner, self._lease_seconds)
-
-    def close(self) -> None:
-        self.reader.dispose()
 
 
 class PostgresWriting:
@@ -166,7 +184,7 @@ class PostgresWriting:
         return self._asked + self._seconds - time.monotonic()
 
     def begin(self, streams: Sequence[str]) -> None:
-        self._cursor.execute("BEGIN", prepare=True)
+        self._cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", prepare=True)
         self._cursor.execute("SELECT hold(%s, %s, %s)", (LEASE, self.epoch, list(streams)), prepare=True)
 
     def many(self, statement: Executable, rows: Sequence[Row]) -> None:
@@ -183,13 +201,12 @@ class PostgresWriting:
     def close(self) -> None:
         """Give the lease back if the connection still works, and disconnect."""
         try:
-            if (
-                not self._connection.broken
-                and self._connection.info.transaction_status == TransactionStatus.IDLE
-            ):
+            if self._connection.info.transaction_status == TransactionStatus.IDLE:
                 self._ask("SELECT release_lease(%s, %s)", LEASE, self.epoch)
                 self._open.sync()
         finally:
+            with suppress(psycopg.Error):  # of a broken connection nothing is left to end
+                self._pipeline.__exit__(None, None, None)
             self._connection.close()
 
     def explain(self, error: Exception, committing: bool) -> StoreError:

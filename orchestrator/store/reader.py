@@ -5,7 +5,7 @@ nothing open.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, Executable, and_, select, tuple_
 from sqlalchemy.exc import DBAPIError
@@ -17,14 +17,21 @@ from orchestrator.store.tables import body, entry, head, projection, reply
 
 PAGE = 500
 
-_entries = select(entry.c.leaf, entry.c.leaf_hash, body.c.salt, body.c.body).select_from(
-    entry.outerjoin(body, and_(body.c.stream == entry.c.stream, body.c.number == entry.c.number))
-)
+_entries = select(
+    entry.c.number, entry.c.kind, entry.c.leaf, entry.c.leaf_hash, body.c.salt, body.c.body
+).select_from(entry.outerjoin(body, and_(body.c.stream == entry.c.stream, body.c.number == entry.c.number)))
 _everything = _entries.order_by(entry.c.stream, entry.c.number)
 
 
-Stored: TypeAlias = "tuple[bytes, str, str | None, bytes | None]"
-"""An entry as it lies on disk: leaf, leaf hash, salt, body."""
+class Stored(NamedTuple):
+    """An entry as it lies on disk. `salt` and `body` are None after an erasure."""
+
+    number: int
+    kind: str
+    leaf: bytes
+    leaf_hash: str
+    salt: str | None
+    body: bytes | None
 
 
 class Reader:
@@ -32,14 +39,19 @@ class Reader:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._closed = False
+
+    def close(self) -> None:
+        self._closed = True
+        self._engine.dispose()
 
     def read(self, stream: str, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """The entries of a stream with numbers above `after`, at most `limit`, in order."""
-        for leaf, _, salt, content in self.stored(stream, after, limit):
-            yield read(leaf, salt, content)
+        for row in self.stored(stream, after, limit):
+            yield read(row.leaf, row.salt, row.body)
 
     def stored(self, stream: str, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
-        """The same as bytes, for verification and export: leaf, leaf hash, salt, body."""
+        """The same as the bytes on disk, for verification and export."""
         left = limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
@@ -49,10 +61,10 @@ class Reader:
                 .limit(size)
             )
             rows = self._fetch(query)
-            yield from rows
+            yield from (Stored(*row) for row in rows)
             if len(rows) < size:
                 return
-            after += len(rows)
+            after = rows[-1].number
             left = None if left is None else left - len(rows)
 
     def streams(self, prefix: str) -> Sequence[str]:
@@ -85,7 +97,7 @@ class Reader:
             )
             if not rows:
                 return
-            run = [read(leaf, salt, content) for leaf, _, salt, content in rows]
+            run = [read(row.leaf, row.salt, row.body) for row in rows]
             yield run
             place = (run[-1].stream, run[-1].number)
 
@@ -94,6 +106,8 @@ class Reader:
         return dict(self._fetch(select(projection.c.name, projection.c.version)))
 
     def _fetch(self, query: Executable) -> Sequence[Any]:
+        if self._closed:
+            raise StoreError("The record is closed; open it again to read.")
         try:
             with self._engine.connect() as connection:
                 return connection.execute(query).all()

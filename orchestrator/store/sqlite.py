@@ -6,7 +6,7 @@ does not start.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from orchestrator.store.database import LeaseLost, Row
 from orchestrator.store.driver import sqlite
 from orchestrator.store.filelock import lock, unlock
 from orchestrator.store.guard import guard
+from orchestrator.store.migrate import HISTORIAN, upgrade
 
 SETTINGS: dict[str, tuple[str, Any]] = {
     "journal_mode": ("WAL", "wal"),
@@ -52,42 +53,61 @@ def check_version(version: str = sqlite.sqlite_version) -> None:
         )
 
 
-def configure(connection: Any, _: object = None) -> None:
+def configure(connection: sqlite.Connection, settings: Mapping[str, tuple[str, Any]] = SETTINGS) -> None:
     """Set and read back every setting of a new connection. Raises StoreError for one that did not take."""
-    for name, (value, expected) in SETTINGS.items():
-        connection.execute(f"PRAGMA {name}={value}").fetchall()
-        (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+    for name, (value, expected) in settings.items():
+        try:
+            connection.execute(f"PRAGMA {name}={value}").fetchall()
+            (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+        except sqlite.DatabaseError as error:
+            raise StoreError(
+                f"The file cannot be opened as an SQLite database ({error}); name another, or restore a backup."
+            ) from error
         if found != expected:
             raise StoreError(
                 f"SQLite did not take {name}={value} (it says {found!r}); the record needs a local disk that can."
             )
 
 
-def sqlite_engine(path: Path, begin: str) -> Engine:
+def sqlite_engine(path: Path, begin: str, settings: Mapping[str, tuple[str, Any]] = SETTINGS) -> Engine:
     """An engine whose connections are configured and whose transactions start with `begin`."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         module=sqlite,
         connect_args={"isolation_level": None, "check_same_thread": False},
     )
-    event.listen(engine, "connect", configure)
+    event.listen(engine, "connect", lambda connection, _: configure(connection, settings))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
+
+
+def sqlite_historian(address: URL) -> Engine:
+    """The historian's file, migrated. A power cut may cost it the last commits, never its soundness."""
+    check_version()
+    engine = sqlite_engine(file_of(address), "BEGIN IMMEDIATE", SETTINGS | {"synchronous": ("NORMAL", 1)})
+    upgrade(engine, HISTORIAN)
+    return engine
+
+
+def file_of(address: URL) -> Path:
+    """The file an address names. Raises BadInput if it names none, StoreError if its folder is missing."""
+    if not address.database or address.database == ":memory:":
+        raise BadInput("The database needs a file; write sqlite:///path/to/kweek.db.")
+    path = Path(address.database).absolute()
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"The folder {path.parent} does not exist; make it, or name another for the database."
+        )
+    return path
 
 
 class SqliteDatabase:
     """One file on a local disk, written by one process."""
 
     def __init__(self, address: URL):
-        if not address.database or address.database == ":memory:":
-            raise BadInput("The record needs a file; write sqlite:///path/to/kweek.db.")
         check_version()
-        self.path = Path(address.database).absolute()
+        self.path = file_of(address)
         self.name = str(self.path)
-        if not self.path.parent.is_dir():
-            raise StoreError(
-                f"The folder {self.path.parent} of the record does not exist; make it, or name another."
-            )
         self.reader = sqlite_engine(self.path, "BEGIN")
         event.listen(self.reader, "connect", _only_read)
 
@@ -96,9 +116,6 @@ class SqliteDatabase:
 
     def write(self, owner: str) -> "SqliteWriting":
         return SqliteWriting(self.path, owner)
-
-    def close(self) -> None:
-        self.reader.dispose()
 
 
 def _only_read(connection: Any, _: object) -> None:

@@ -1,13 +1,17 @@
 """The record in a database: `DatabaseStore`, the port's implementation that plants run on."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
 
 from batches.entries import Entry
 from batches.errors import Refused, StoreError
 from orchestrator.store import migrate
 from orchestrator.store.backup import backup
+from orchestrator.store.bell import Bell
 from orchestrator.store.database import Database, Writing, database_at
 from orchestrator.store.heads import load_heads
 from orchestrator.store.port import Item, Reply, Submission
@@ -46,13 +50,15 @@ class DatabaseStore:
         self._reader = Reader(self._database.reader)
         self._replies = RecentReplies()
         self._salt, self._queue, self._pending, self._closed = salt, queue, 0, False
+        self._bell: Bell | None = None
+        self._told: deque[tuple[Sequence[Work], StoreError | None]] = deque()
         self._connection = _take_over(self._database, owner)
         try:
             self._heads = Heads(load_heads(self._database.reader))
             bring_up_to_date(self._connection, self._reader, every=rebuild)
         except BaseException:
             self._connection.close()
-            self._database.close()
+            self._reader.close()
             raise
         self._writer = Writer(self._connection, lease_seconds / 3, self._tell, on_failure)
 
@@ -79,12 +85,13 @@ class DatabaseStore:
         """Seal and queue. Raises Conflict, BadInput (nothing happened), Refused when the disk is too far
         behind, StoreError once writing has stopped. See the port."""
         self._check_open()
+        loop = self._listen()
         if item.reply is not None:
             self._replies.check(item.reply)
         sealed = self._heads.seal(item, self._salt)
         if item.reply is not None:
             self._replies.remember(item.reply)
-        durable = asyncio.get_running_loop().create_future()
+        durable = loop.create_future()
         self._pending += 1
         self._writer.put(Work(sealed, item.reply, durable))
         return Submission(tuple([part.entry for part in sealed]), durable)
@@ -97,22 +104,34 @@ class DatabaseStore:
         if self._pending >= self._queue:
             raise Refused(f"{self._pending} submissions wait for the disk; try again in a moment.")
 
-    def _tell(self, group: Sequence[Work], failure: StoreError | None) -> None:
-        """Called in the writing thread: resolve the group in the loop that waits for it."""
-        try:
-            group[0].durable.get_loop().call_soon_threadsafe(self._resolve, group, failure)
-        except RuntimeError:  # the loop is closed: what was written is written, and nobody waits to hear it
-            self._pending -= len(group)
+    def _listen(self) -> asyncio.AbstractEventLoop:
+        """The running loop, with a bell the writer rings in it."""
+        loop = asyncio.get_running_loop()
+        if self._bell is None or self._bell.loop is not loop:
+            if self._bell is not None:
+                if not self._bell.loop.is_closed():
+                    raise StoreError("The record is written from another event loop; submit from that one.")
+                self._bell.close()
+            self._bell = Bell(loop, self._resolve)
+        return loop
 
-    def _resolve(self, group: Sequence[Work], failure: StoreError | None) -> None:
-        self._pending -= len(group)
-        for work in group:
-            if work.durable.done():  # cancelled by who waited; the entries are on disk all the same
-                continue
-            if failure is None:
-                work.durable.set_result(None)
-            else:
-                work.durable.set_exception(StoreError(str(failure)))
+    def _tell(self, group: Sequence[Work], failure: StoreError | None) -> None:
+        """Called in the writing thread: have the group resolved in the loop that waits for it."""
+        self._told.append((group, failure))
+        if self._bell is not None:
+            self._bell.ring()
+
+    def _resolve(self) -> None:
+        while self._told:
+            group, failure = self._told.popleft()
+            self._pending -= len(group)
+            for work in group:
+                if work.durable.done():  # cancelled by who waited; the entries are on disk all the same
+                    continue
+                if failure is None:
+                    work.durable.set_result(None)
+                else:
+                    work.durable.set_exception(StoreError(str(failure)))
 
     def pending(self) -> int:
         return self._pending
@@ -142,7 +161,28 @@ class DatabaseStore:
         if not self._closed:
             self._closed = True
             self._writer.close()
-            self._database.close()
+            self._reader.close()
+            self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        if self._bell is None:
+            return
+        loop = self._bell.loop
+        if loop.is_closed():  # nobody waits any more
+            self._bell.close()
+        elif loop is _running():
+            self._resolve()
+            self._bell.close()
+        else:
+            loop.call_soon_threadsafe(self._resolve)
+            loop.call_soon_threadsafe(self._bell.close)
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _take_over(database: Database, owner: str) -> Writing:
@@ -159,5 +199,7 @@ def _take_over(database: Database, owner: str) -> Writing:
             connection.close()
             raise
         return connection
+    except DBAPIError as error:
+        raise StoreError(f"The record in {database.name} cannot be opened: {error.orig}.") from error
     finally:
         engine.dispose()

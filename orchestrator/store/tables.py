@@ -1,6 +1,7 @@
 """The tables of the record, as SQLAlchemy Core.
 
-The same tables on SQLite (STRICT, without row ids) and on PostgreSQL (schema `kweek`). The triggers and
+The same tables on SQLite (STRICT, without row ids) and on PostgreSQL (schema `kweek`, which connections
+put on their search path). The triggers and
 rights that keep them append-only are SQL beside the migrations; the tables here are what code speaks to.
 Every text that is compared or sorted is compared by its bytes, on both databases.
 """
@@ -19,9 +20,6 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.dialects import postgresql
-
-SCHEMA = "kweek"
-"""The PostgreSQL schema; connections put it on their search path, so that no table names it."""
 
 text = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 whole = Integer().with_variant(BigInteger(), "postgresql")
