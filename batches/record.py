@@ -153,6 +153,8 @@ class BatchState:
     tasks_opened: int = 0
     samples_taken: int = 0
     signatures: list[int] = field(default_factory=list[int])
+    goes_on: set[str] = field(default_factory=set[str])
+    """Unit procedures that a person's decision lets go on once they are held."""
     in_care: bool = False
     """Stopped or aborted with material that two people have not yet disposed of."""
 
@@ -222,6 +224,8 @@ def _state_changed(state: BatchState, entry: Entry, body: PlainDict) -> None:
         raise RecordError(f"'{path or 'batch'}' is {state.elements.get(path)}, not {before}")
     state.elements[path] = after
     state.since[path] = entry.recorded_at
+    if after == "Restarting":
+        state.goes_on.discard(path)
     if path == "":
         state.ended_at = entry.recorded_at if after in ENDED else None
         state.in_care = after in ("Stopped", "Aborted") and bool(state.units)
@@ -393,6 +397,8 @@ def _task_answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
     if task is None:
         raise RecordError(f"no task {body.get('task')} is open")
     task.answers.append((entry.actor.id, body.get("answer")))
+    if isinstance(goes_on := body.get("goes_on"), str):
+        state.goes_on.add(goes_on)
     if body.get("retry") is True:
         state.step(task.path).status = "retry"
     if body.get("closes") is True:

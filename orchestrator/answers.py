@@ -178,8 +178,9 @@ class Answers:
             case "failed" | "in_doubt":
                 return self._trouble(state, task, actor, cast("PlainDict", answer), cast("str", value), body, reply)
             case "restart" | "reconcile":
-                runner = self._runner(state)
-                (runner.confirmed if task.kind == "restart" else runner.wanted).add(task.path)
+                if task.kind == "reconcile":
+                    return self._close(state, body | {"goes_on": task.path}, actor, reply=reply)
+                self._runner(state).confirmed.add(task.path)
                 return self._close(state, body, actor, reply=reply)
             case "dispose":
                 return self._dispose(state, body, actor, reply)
@@ -213,7 +214,7 @@ class Answers:
         cursor = runner.cursors.get(task.path)
         if cursor is None:
             raise Refused(f"'{task.path}' is being taken up again after a restart; answer in a moment.")
-        runner.wanted.add(cursor.up)
+        body |= {"goes_on": cursor.up}
         if choice in ("retry", "it did not happen"):
             submission = self._close(state, body | {"retry": True}, actor, reply=reply)
             cursor.wake()

@@ -49,8 +49,6 @@ class BatchRunner:
         self.cursors: dict[str, Cursor] = {}
         self.confirmed: set[str] = set()
         """Unit procedures whose restart a person has confirmed."""
-        self.wanted: set[str] = set()
-        """Unit procedures a person's decision lets go on once they are held."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self.signal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last: asyncio.Future[None] | None = None
@@ -214,7 +212,10 @@ class BatchRunner:
 
     def _resume_phases(self, path: str, node: UnitProcedure, phases: "dict[str, asyncio.Task[None]]") -> None:
         for phase_path in [p for p in self.state.phases if owner(p, self.state.elements) == path]:
-            if phase_path not in phases or phases[phase_path].done():
+            running = phases.get(phase_path)
+            if running is not None and running.done():
+                running.result()  # what ended it early stops the engine; it is never silently begun anew
+            if running is None or running.done():
                 cursor = self.cursors.get(phase_path) or self._recover(phase_path, path, node)
                 phases[phase_path] = self.engine.spawn(self._phase(cursor), f"{self.state.number} {phase_path}")
 
@@ -298,8 +299,7 @@ class BatchRunner:
         yield commands.deviation(self.state, "critical", sentence, path)
 
     def _held(self, path: str) -> None:
-        if path in self.wanted:
-            self.wanted.discard(path)
+        if path in self.state.goes_on:
             self.confirmed.add(path)
             supervisor = Actor("system", "kweek", "supervisor")
             self.commit(commands.command(self.state, path, "restart", supervisor, "as decided"))
