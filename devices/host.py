@@ -12,8 +12,8 @@ Out:
 Process time stays with the parent: each call brings its `now`, the driver's sleeps return at once, and
 the reply carries the time until which the parent has to let time pass. The driver runs in a thread with
 its own event loop, so that beats go out and `stop` comes in while it blocks. At the end of standard
-input (the parent closed it, or is gone) a running command is carried to its end and logged, then the
-host ends.
+input (the parent closed it, or is gone) a running command is carried to its end and logged, within the
+time an action may take; then the host ends.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from typing import Any
 
 from batches.errors import BadInput, KweekError
 from batches.plain import Plain, PlainDict, canonical, dict_in, from_json, text_in, whole_in
-from batches.quantities import from_plain
+from batches.quantities import duration, from_plain, parse
 from devices import wire
 from devices.base import Device
 from devices.unit import Unit, unit_from
@@ -37,6 +37,8 @@ from devices.unit import Unit, unit_from
 LONGEST_LINE = 8 * 1024 * 1024
 BEAT = 1.0
 """Seconds of real time."""
+LONGEST_ACTION = "2 h"
+"""Default of the option `answer_within` of a unit: the longest an action may take in real time."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,15 @@ def make_hosted(unit: Unit, folder: Path) -> Device:
             raise BadInput(f"The driver '{driver}' of {unit.id} does not live in a device host.")
 
 
+def answer_within(unit: Unit) -> float:
+    """The longest an action of this unit may take, in seconds of real time. Raises BadInput."""
+    written = unit.options.get("answer_within", LONGEST_ACTION)
+    try:
+        return duration(parse(str(written))).total_seconds()
+    except BadInput as error:
+        raise BadInput(f"{unit.where}: 'answer_within' of {unit.id} is no time ({error}).") from error
+
+
 class Host:
     """Serves the lines of one pipe."""
 
@@ -77,6 +88,7 @@ class Host:
         self._device: Device | None = None
         self._loop = asyncio.new_event_loop()
         self._running: set[asyncio.Task[None]] = set()
+        self._longest = 0.0
 
     async def serve(self, lines: asyncio.StreamReader) -> None:
         """Serve until the end of `lines`, then let what runs come to its end."""
@@ -86,10 +98,11 @@ class Host:
             task = asyncio.create_task(self._serve(line))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        while self._running:
-            await asyncio.wait(self._running)
+        late: set[asyncio.Task[None]] = set()
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=self._longest)
         beats.cancel()
-        if self._device is not None:
+        if self._device is not None and not late:  # a driver that hangs would not hear it
             await self._in_driver(self._device.close())
 
     async def _beat(self) -> None:
@@ -108,11 +121,16 @@ class Host:
             answer = {"error": type(error).__name__, "text": str(error)}
         except Exception as error:  # a mistake in the driver: the parent must hear of it, whatever it is
             answer = {"error": "bug", "text": f"{type(error).__name__}: {error}"}
-        self._send({"id": whole_in(call, "id"), **answer})
+        number = whole_in(call, "id")
+        try:
+            self._send({"id": number, **answer})
+        except BadInput as error:  # text of a library that is no proper Unicode
+            self._send({"id": number, "error": "bug", "text": ascii(str(error))})
 
     async def _answer(self, call: PlainDict) -> PlainDict:
         if call["call"] == "open":
             unit = unit_from(dict_in(call, "unit"), text_in(call, "where"))
+            self._longest = answer_within(unit)
             self._device = make_hosted(unit, Path(text_in(call, "folder")))
             return {"reply": None}
         if self._device is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from batches.errors import BadInput, KweekError, NotFound
 from batches.plain import PlainDict, canonical, dict_in, from_json, text_in, whole_in
-from batches.quantities import Quantity, duration, parse
+from batches.quantities import Quantity
 from devices import wire
 from devices.base import (
     Clock,
@@ -30,7 +30,7 @@ from devices.base import (
     Reading,
     Repeatability,
 )
-from devices.host import BEAT, LONGEST_LINE
+from devices.host import BEAT, LONGEST_LINE, answer_within
 from devices.unit import Unit, check_identity
 
 # Real time, in seconds.
@@ -40,8 +40,6 @@ END_WITHIN = 5.0
 SILENT_BEATS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """After a host could not be started, the next try waits; the wait doubles."""
-LONGEST_ACTION = "2 h"
-"""Default of the option `answer_within` of a unit: the longest an action may take in real time."""
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 """Where a host finds the packages, installed or not."""
@@ -69,6 +67,7 @@ class _Process:
         self._owed: dict[int, asyncio.Future[PlainDict]] = {}
         self._said: deque[str] = deque(maxlen=5)
         self._silent = 0
+        self._heard = asyncio.Event()
         self._tasks = [
             asyncio.create_task(work) for work in (self._listen(), self._keep_errors(), self._watch())
         ]
@@ -123,6 +122,7 @@ class _Process:
         try:
             while line := await self.process.stdout.readline():
                 self._silent = 0
+                self._heard.set()
                 self._take(line)
         finally:  # the end of the pipe, or a line that is none
             for answer in self._owed.values():
@@ -143,7 +143,9 @@ class _Process:
             self._said.append(line.decode("utf-8", "replace").strip()[:200])
 
     async def _watch(self) -> None:
-        """End a host that falls silent. Beats are counted, so that our own stillness is not taken for its."""
+        """End a host that falls silent after its first word. Our own ticks are counted, so that a stillness
+        of ours is not taken for one of its."""
+        await self._heard.wait()
         while self._silent < SILENT_BEATS:
             await asyncio.sleep(BEAT)
             self._silent += 1
@@ -161,8 +163,7 @@ class Hosted:
         self._clock = clock
         self._folder = folder
         self._repeats = repeats
-        written = unit.options.get("answer_within", LONGEST_ACTION)
-        self._longest = duration(parse(str(written))).total_seconds()
+        self._longest = answer_within(unit)
         self._process: _Process | None = None
         self._connected = False
         self._starting = asyncio.Lock()

@@ -13,6 +13,7 @@ from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from batches.errors import BadInput, KweekError
 from batches.plain import PlainDict
@@ -332,9 +333,14 @@ def _reason(error: BaseException) -> str:
     from pylabrobot.liquid_handling.errors import ChannelizedError
 
     if isinstance(error, ChannelizedError) and error.errors:
-        channel, inner = min(error.errors.items())
-        return f"channel {channel + 1}, {type(inner).__name__}: {inner}"
-    return f"{type(error).__name__}: {error}"
+        channel, inner = min(error.errors.items(), key=lambda item: item[0])
+        return _proper(f"channel {channel + 1}, {type(inner).__name__}: {inner}")
+    return _proper(f"{type(error).__name__}: {error}")
+
+
+def _proper(text: str) -> str:
+    """A text that can be logged, whatever an instrument sent."""
+    return normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))[:500]
 
 
 def _mix() -> "Mix":

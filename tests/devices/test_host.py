@@ -188,7 +188,7 @@ def test_a_driver_that_does_not_hear_a_stop_is_ended(tmp_path: Path, monkeypatch
 
 
 def test_a_frozen_host_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosted, "SILENT_BEATS", 2)
+    monkeypatch.setattr(hosted, "SILENT_BEATS", 3)
 
     async def story(device: Hosted) -> None:
         await device.connect()
@@ -280,6 +280,29 @@ def test_a_host_that_cannot_be_started_is_said_and_not_tried_without_pause(
         assert "tried again in 1 s" in await said(device.read("tips"), DeviceUnreachable)
 
     run(tmp_path, story)
+
+
+def test_a_host_whose_engine_is_gone_does_not_hang_for_ever(tmp_path: Path) -> None:
+    """The engine's end of the pipe closes while the driver blocks: the host gives up after its time."""
+
+    async def story(device: Hosted) -> None:
+        await device.connect()
+        running = asyncio.create_task(seed(device, "c-1"))
+        await until(moved(tmp_path, 1))
+        pid, process = device.pid, device._process
+        assert pid is not None
+        assert process is not None
+        assert process.process.stdin is not None
+        process.process.stdin.close()
+        await until(lambda: not alive(pid))
+        await said(running, OutcomeUnknown)
+
+    run(tmp_path, story, faults={"hang_at": 3}, answer_within="1 s")
+
+
+def test_a_time_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"plant.yaml, line 7: 'answer_within' of LH-01 is no time \("):
+        Hosted(handler_unit(answer_within="soon"), JumpingClock(), tmp_path, repeatability)
 
 
 def test_each_unit_of_the_plant_gets_its_driver(tmp_path: Path) -> None:
