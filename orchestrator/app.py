@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import structlog
 from fastapi import Depends, FastAPI
@@ -49,23 +49,11 @@ ALIVE_EVERY = 60.0  # s, real time: how exactly it is known since when no engine
 CLOCK_PATIENCE = 30.0  # s, real time, for the plant's clock to come up
 
 
-def create_app(settings: Settings, closing: asyncio.Event | None = None) -> FastAPI:
-    """The application; everything opens and closes in its lifespan. `closing`: set when streams must end."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_house(settings, closing) as house:
-            app.state.house = house
-            yield
-
-    return application(lifespan)
-
-
-def application(lifespan: Any = None) -> FastAPI:
-    """The routes, without what stands behind them (that is `app.state.house`)."""
+def create_app(house: House | None = None) -> FastAPI:
+    """The application over a house. Without one it only tells its OpenAPI document."""
     app = FastAPI(
         title="Kweek", version=SOFTWARE, openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None,
-        lifespan=lifespan, description="Runs cell and gene therapy manufacturing: recipe, record, plan.",
+        description="Runs cell and gene therapy manufacturing: recipe, record, plan.",
         responses=problems.RESPONSES,
     )  # fmt: skip
     for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, events):
@@ -74,11 +62,12 @@ def application(lifespan: Any = None) -> FastAPI:
     app.include_router(health.router)
     problems.install(app)
     app.add_middleware(Gate)
+    app.state.house = house
     return app
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, closing: asyncio.Event | None = None) -> AsyncIterator[House]:
+async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Open store, clock, equipment, engine and people; close them in the opposite order."""
     if settings.password_cost != FULL_COST:
         structlog.get_logger().warning("passwords are hashed at low cost: for demonstrations only")
@@ -103,7 +92,7 @@ async def open_house(settings: Settings, closing: asyncio.Event | None = None) -
         crowd.open()
         if not clock.virtual:
             engine.spawn(_keep_alive(settings.folder), "alive")
-        yield House(site, crowd, clock, settings, closing=closing or asyncio.Event())
+        yield House(site, crowd, clock, settings)
 
 
 @asynccontextmanager

@@ -93,11 +93,15 @@ class SignedIn:
 
 
 class People:
-    """The people of a site. `open` first. `zone`: the site's time zone, shown with signatures."""
+    """The people of a site. `open` first. `zone`: the site's time zone, shown with signatures. `now`: real
+    time, whatever process time is."""
 
-    def __init__(self, engine: Engine, store: PeopleStore, passwords: Passwords, zone: str = "UTC") -> None:
+    def __init__(
+        self, engine: Engine, store: PeopleStore, passwords: Passwords, zone: str = "UTC",
+        now: Callable[[], datetime] | None = None,
+    ) -> None:  # fmt: skip
         self._engine, self._store, self._passwords, self._zone = engine, store, passwords, zone
-        self._clock = RealClock()
+        self.now = now or RealClock().now
         self.persons: dict[str, Person] = {}
         self._by_name: dict[str, Person] = {}
         self._logins: dict[str, Login] = {}
@@ -138,7 +142,7 @@ class People:
             raise NotSignedIn(WRONG)
         if new_password:
             await self._change_password(person, new_password)
-        token, now = secrets.token_urlsafe(32), self._clock.now()
+        token, now = secrets.token_urlsafe(32), self.now()
         login = Login(_digest(token), person.id, now, now)
         await self._in_thread(lambda: self._store.begin_login(login))
         await self._commit(person, [Draft("signed_in", {"source": source}, _self(person))])
@@ -165,14 +169,14 @@ class People:
         found = await self._in_thread(lambda: self._store.failures(name))
         if found is None or found[0] < FREE_FAILURES:
             return
-        left = found[1] + delay(found[0]) - self._clock.now()
+        left = found[1] + delay(found[0]) - self.now()
         if left > timedelta(0):
             seconds = int(left.total_seconds()) + 1
             raise WaitFirst(f"Too many attempts failed under this name; try again in {seconds} s.", seconds)
 
     async def _failed(self, name: str, person: Person | None, source: str, what: str) -> None:
         self.failed_attempts += 1
-        now = self._clock.now()
+        now = self.now()
         count = await self._in_thread(lambda: self._store.failed(name, now))
         if person is not None:  # a stranger's guesses at names would fill the record
             body = {"source": source, "what": what, "in_a_row": count}
@@ -181,7 +185,7 @@ class People:
 
     def signed_in(self, token: str, *, touch: bool = True) -> Person:
         """Who holds this token. Raises NotSignedIn. With `touch` the sign-in counts as used now."""
-        login, now = self._logins.get(_digest(token)), self._clock.now()
+        login, now = self._logins.get(_digest(token)), self.now()
         if login is None:
             raise NotSignedIn("You are not signed in, or your sign-in has ended; sign in.")
         person = self.persons[login.person]

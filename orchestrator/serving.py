@@ -2,25 +2,24 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import structlog
 import uvicorn
 
-from batches.errors import BadInput, KweekError
-from orchestrator.app import create_app, open_people
-from orchestrator.settings import from_environment
+from batches.errors import BadInput
+from orchestrator.app import create_app, open_house, open_people
+from orchestrator.settings import Settings, from_environment
 
 CLOSE_WITHIN = 3  # s: requests under way may finish
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, and ends streams of events before it waits for connections to close."""
-
-    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
-        super().__init__(config)
-        self.closing = closing
+    """Says where it listens; signals are caught by `_serve`, which closes the house after the server."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -28,29 +27,34 @@ class _Server(uvicorn.Server):
             host, port = sockets[0].getsockname()[:2]
             print(f"Kweek listens on http://{host}:{port}. Stop it with Ctrl-C.", flush=True)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.closing.set()
-        await super().shutdown(sockets)
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def serve(host: str, port: int) -> None:
     """Serve until interrupted. Raises KweekErrors of opening, BadInput for an address that is taken."""
     _log_to_stderr()
     settings = from_environment()
-    closing = asyncio.Event()
-    app = create_app(settings, closing)
-    listening = _listen(host, port)
-    config = uvicorn.Config(
-        app, host=host, port=port, log_config=None, access_log=False, loop="asyncio", lifespan="on",
-        timeout_graceful_shutdown=CLOSE_WITHIN, server_header=False,
-    )  # fmt: skip
-    server = _Server(config, closing)
-    try:
-        server.run(sockets=[listening])
-    finally:
-        listening.close()
-    if not server.started:
-        raise KweekError("Kweek did not start; the lines above say why.")
+    with closing(_listen(host, port)) as listening:
+        asyncio.run(_serve(settings, listening))
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> None:
+    async with open_house(settings) as house:
+        config = uvicorn.Config(
+            create_app(house), log_config=None, access_log=False, lifespan="off", server_header=False,
+            timeout_graceful_shutdown=CLOSE_WITHIN,
+        )  # fmt: skip
+        server = _Server(config)
+
+        def stop() -> None:
+            house.closing.set()  # streams of events end, or the server would wait for them
+            server.should_exit = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        await server.serve(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

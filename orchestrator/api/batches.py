@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from batches.commands import AUTHORITY
 from batches.entries import Entry, leaf_hash, stamp
-from batches.record import BatchState, Deviation, OpenPhase, Use
+from batches.record import BatchState, Deviation, OpenPhase, Use, fold
 from batches.states import Command
 from batches.steps import plain
 from orchestrator.api.common import (
@@ -24,12 +24,15 @@ from orchestrator.api.common import (
     Short,
     TheHouse,
     ThePerson,
+    amount,
     as_role,
     decided_text,
     maybe_stamp,
     page,
     permitted,
+    wire,
 )
+from orchestrator.api.house import BatchSummary, House
 from orchestrator.api.sign_in import Done
 from orchestrator.api.tasks import TaskShown, tasks_of
 
@@ -60,22 +63,6 @@ class BatchCommand(Body):
     reason: MaybeLong = ""
 
 
-class BatchSummary(BaseModel):
-    """A batch in the list."""
-
-    number: str
-    recipe: str
-    version: int
-    product: str
-    identity: str
-    state: str
-    simulated: bool
-    created_at: str | None
-    ended_at: str | None
-    phases: list[str]
-    open_tasks: int
-
-
 class ElementShown(BaseModel):
     """State of the procedure (path '') or of a unit procedure."""
 
@@ -96,6 +83,13 @@ class PhaseShown(BaseModel):
     status: str
     unit: str
     dues: list[str | None]
+
+
+class WaitShown(BaseModel):
+    """A unit procedure that waits for units, and why it does not get them."""
+
+    path: str
+    why: str
 
 
 class UseShown(BaseModel):
@@ -136,6 +130,7 @@ class BatchShown(BatchSummary):
 
     elements: list[ElementShown]
     running: list[PhaseShown]
+    waits: list[WaitShown]
     tasks: list[TaskShown]
     units: dict[str, str]
     used: list[UseShown]
@@ -169,7 +164,7 @@ class EntryShown(BaseModel):
 
 def summary(state: BatchState) -> BatchSummary:
     """A batch in the list."""
-    return BatchSummary(**_summary(state))
+    return BatchSummary.model_validate(_summary(state))
 
 
 def _summary(state: BatchState) -> dict[str, object]:
@@ -182,28 +177,31 @@ def _summary(state: BatchState) -> dict[str, object]:
     }  # fmt: skip
 
 
-def shown(state: BatchState) -> BatchShown:
+def shown(house: House, state: BatchState) -> BatchShown:
     """A batch as it stands."""
+    engine = house.site.engine
+    waiting = [request for (number, _), request in engine.requests.items() if number == state.number]
     return BatchShown(
-        **_summary(state),
+        **summary(state).model_dump(),
         elements=[
             ElementShown(path=path, state=at, since=maybe_stamp(state.since.get(path)))
             for path, at in state.elements.items()
         ],
         running=[_phase(phase) for phase in state.phases.values()],
+        waits=[WaitShown(path=request.path, why=engine.waits_for(request)) for request in waiting],
         tasks=tasks_of(state), units=state.units,
         used=[_use(use) for use in state.used], made=[_use(use) for use in state.made],
-        samples=state.samples, results={name: plain(values) for name, values in state.results.items()},
+        samples=state.samples, results=wire({name: plain(values) for name, values in state.results.items()}),
         deviations=[_deviation(d) for d in state.deviations.values()],
         departures=[
             DepartureShown(
-                id=d.id, change=dict(d.change), reason=d.reason, requested_by=d.requested_by, status=d.status,
+                id=d.id, change=wire(d.change), reason=d.reason, requested_by=d.requested_by, status=d.status,
                 people=d.people, confirm_by=maybe_stamp(d.confirm_by),
             )
             for d in state.departures.values()
         ],
         corrected_entries=sorted(state.corrections), expiry=maybe_stamp(state.expiry), in_care=state.in_care,
-        set_points={unit: plain(tags) for unit, tags in state.set_points.items()}, entries=state.entries,
+        set_points=wire({unit: plain(tags) for unit, tags in state.set_points.items()}), entries=state.entries,
     )  # fmt: skip
 
 
@@ -214,8 +212,8 @@ def _deviation(found: Deviation) -> DeviationShown:
 def _phase(phase: OpenPhase) -> PhaseShown:
     step = phase.open
     return PhaseShown(
-        path=phase.path, phase=phase.phase, version=phase.version, parameters=dict(phase.parameters),
-        started_at=stamp(phase.started_at), step=None if step is None else dict(step.step),
+        path=phase.path, phase=phase.phase, version=phase.version, parameters=wire(phase.parameters),
+        started_at=stamp(phase.started_at), step=None if step is None else wire(step.step),
         status="" if step is None else step.status, unit="" if step is None else step.unit,
         dues=[] if step is None else [maybe_stamp(due) for due in step.dues],
     )  # fmt: skip
@@ -223,7 +221,7 @@ def _phase(phase: OpenPhase) -> PhaseShown:
 
 def _use(use: Use) -> UseShown:
     return UseShown(
-        material=use.material, lot=use.lot, quantity=Amount(**use.quantity.plain()), path=use.path, entry=use.entry
+        material=use.material, lot=use.lot, quantity=amount(use.quantity), path=use.path, entry=use.entry
     )
 
 
@@ -233,7 +231,7 @@ def entry_shown(entry: Entry) -> EntryShown:
         stream=entry.stream, number=entry.number, kind=entry.kind, version=entry.version,
         recorded_at=stamp(entry.recorded_at), happened_at=maybe_stamp(entry.happened_at),
         actor={"kind": entry.actor.kind, "id": entry.actor.id, "role": entry.actor.role},
-        body=None if entry.body is None else dict(entry.body), previous=entry.previous, digest=entry.digest,
+        body=None if entry.body is None else wire(entry.body), previous=entry.previous, digest=entry.digest,
         leaf_hash=leaf_hash(entry.leaf()),
     )  # fmt: skip
 
@@ -255,14 +253,24 @@ async def list_batches(
 ) -> Page[BatchSummary]:
     """Batches by number, ended ones included. `state`: only those in this ISA-88 state."""
     numbers = page(sorted(house.site.engine.numbers), lambda number: number, cursor, limit)
-    found = [summary(await house.site.batch(number)) for number in numbers.items]
+    found = [await _summary_of(house, number) for number in numbers.items]
     return Page(items=[batch for batch in found if state in ("", batch.state)], next=numbers.next)
+
+
+async def _summary_of(house: House, number: str) -> BatchSummary:
+    """Of a batch that ended in an earlier life of the engine the summary is folded once, beside the loop."""
+    if number in house.site.batches:
+        return summary(house.site.batches[number])
+    if number not in house.ended:
+        store = house.site.engine.store
+        house.ended[number] = await asyncio.to_thread(lambda: summary(fold(store.read(f"batch/{number}"))))
+    return house.ended[number]
 
 
 @router.get("/{number}", operation_id="get_batch")
 async def get_batch(number: str, house: TheHouse) -> BatchShown:
     """A batch as it stands."""
-    return shown(await house.site.batch(number))
+    return shown(house, await house.site.batch(number))
 
 
 @router.post("/{number}/commands", operation_id="command_batch", response_model=Done)

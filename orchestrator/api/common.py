@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar, cast
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.security import HTTPBearer
@@ -54,6 +54,16 @@ class Amount(Body):
 
 AnyAmount: TypeAlias = Annotated[str, StringConstraints(max_length=128)] | Amount
 """'37.0 degC' or {"value": "37.0", "unit": "degC"}."""
+
+
+def amount(found: Quantity) -> Amount:
+    """A quantity on the wire."""
+    return Amount.model_validate(found.plain())
+
+
+def wire(found: PlainDict) -> PlainObject:
+    """A plain object on the wire."""
+    return cast("PlainObject", dict(found))
 
 
 def quantity_of(given: "str | Amount") -> Quantity:

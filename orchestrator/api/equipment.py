@@ -15,6 +15,7 @@ from orchestrator.api.common import (
     Source,
     TheHouse,
     ThePerson,
+    amount,
     permitted,
 )
 from orchestrator.api.house import House
@@ -102,7 +103,7 @@ async def read_tag(unit: str, tag: str, house: TheHouse) -> ReadingShown:
     house.site.engine.plant.unit(unit).tag(tag)
     found = await house.site.reading(unit, tag)
     return ReadingShown(
-        unit=unit, tag=tag, value=Amount(**found.value.plain()), at=stamp(found.at), quality=found.quality
+        unit=unit, tag=tag, value=amount(found.value), at=stamp(found.at), quality=found.quality
     )
 
 

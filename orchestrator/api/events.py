@@ -46,8 +46,8 @@ async def _stream(house: House, person: Person, token: str) -> AsyncGenerator[by
             await asyncio.wait((coming, closing), timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
             if closing.done():
                 return
+            house.people.signed_in(token, touch=False)
             if not coming.done():
-                house.people.signed_in(token, touch=False)
                 yield _event("heartbeat", {"server_time": stamp(RealClock().now())})
                 continue
             if (event := coming.result()) is None:

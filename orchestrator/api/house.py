@@ -5,10 +5,28 @@ from collections import Counter
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from pydantic import BaseModel
+
 from orchestrator.clock import ProcessClock, VirtualClock
 from orchestrator.people import People
 from orchestrator.settings import Settings
 from orchestrator.site import Site
+
+
+class BatchSummary(BaseModel):
+    """A batch in the list."""
+
+    number: str
+    recipe: str
+    version: int
+    product: str
+    identity: str
+    state: str
+    simulated: bool
+    created_at: str | None
+    ended_at: str | None
+    phases: list[str]
+    open_tasks: int
 
 
 @dataclass(slots=True)
@@ -22,6 +40,8 @@ class House:
     requests: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     keys: "WeakValueDictionary[tuple[str, str], asyncio.Lock]" = field(default_factory=WeakValueDictionary)
     """A lock per Idempotency-Key in use, so that a request sent twice at once acts once."""
+    ended: dict[str, BatchSummary] = field(default_factory=dict[str, BatchSummary])
+    """Batches that had ended before this engine started."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams of events end."""
 

@@ -22,6 +22,7 @@ from orchestrator.api.common import (
     Source,
     TheHouse,
     ThePerson,
+    amount,
     decided_text,
     maybe_stamp,
     page,
@@ -99,10 +100,10 @@ class Genealogy(BaseModel):
 def shown(lot: LotState) -> LotShown:
     """A lot on the wire."""
     return LotShown(
-        lot=lot.number, material=lot.material, quantity=Amount(**lot.left().plain()), status=lot.status,
+        lot=lot.number, material=lot.material, quantity=amount(lot.left()), status=lot.status,
         expires=maybe_stamp(lot.expires), use_by=maybe_stamp(lot.use_by), identity=lot.identity,
         supplier_lot=lot.supplier_lot, made_by=lot.made_by, containers=lot.containers, parents=list(lot.parents),
-        uses=[LotUse(batch=u.batch, path=u.path, quantity=Amount(**u.quantity.plain())) for u in lot.uses],
+        uses=[LotUse(batch=u.batch, path=u.path, quantity=amount(u.quantity)) for u in lot.uses],
     )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ class RecipeShown(RecipeSummary):
 
 def summary(found: RecipeVersion) -> RecipeSummary:
     """A version in the list."""
-    return RecipeSummary(**_parts(found))
+    return RecipeSummary.model_validate(_parts(found))
 
 
 def _parts(found: RecipeVersion) -> dict[str, object]:
@@ -133,7 +133,7 @@ async def get_recipe_version(name: str, version: int, house: TheHouse) -> Recipe
 
 
 def _shown(found: RecipeVersion) -> RecipeShown:
-    return RecipeShown(**_parts(found), content=dict(found.recipe.content))
+    return RecipeShown.model_validate({**_parts(found), "content": found.recipe.content})
 
 
 @router.post("/{name}/{version}/approval", operation_id="approve_recipe", response_model=RecipeName)

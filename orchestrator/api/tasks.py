@@ -27,6 +27,7 @@ from orchestrator.api.common import (
     ThePerson,
     as_role,
     page,
+    wire,
 )
 from orchestrator.api.house import House
 from orchestrator.api.sign_in import Password
@@ -103,7 +104,7 @@ def shown(state: BatchState, task: Task) -> TaskShown:
     return TaskShown(
         id=task.id, batch=state.number, kind=task.kind, path=task.path, role=task.role,
         roles=list(ANSWERS_FOR.get(task.role, (task.role,))), text=str(task.content.get("text", "")),
-        content=dict(task.content), people=task.people,
+        content=wire(task.content), people=task.people,
         answers=[GivenAnswer(person=who, answer=cast("PlainObject", answer)) for who, answer in task.answers],
         signed=task.kind in SIGNED, opened_at=stamp(task.opened_at),
     )  # fmt: skip
