@@ -16,7 +16,8 @@ NOTHING = Written(None)
 
 
 class Form:
-    """A mapping that is read once. Each getter says what is wrong and goes on with its default;
+    """A mapping that is read once, in the order of its keys: the order in the file is lost in the
+    record, so that nothing may depend on it. Each getter says what is wrong and goes on with its default;
     `close` reports the keys that nobody asked for."""
 
     def __init__(self, node: Written, what: str, mistakes: Mistakes) -> None:
@@ -25,7 +26,8 @@ class Form:
         self.mistakes = mistakes
         self.asked: list[str] = []
         self.sound = isinstance(node.value, Mapping)
-        self.members: Mapping[str, Written] = node.value if isinstance(node.value, Mapping) else {}
+        members = node.value.items() if isinstance(node.value, Mapping) else ()
+        self.members: Mapping[str, Written] = dict(sorted(members, key=_key))
         if not self.sound:
             self.wrong(node, f"{what} is {shown(node.value)}; write named values, such as 'name: value'.")
 
@@ -214,6 +216,10 @@ class Form:
             close = get_close_matches(key, self.asked, 1)
             advice = f"write '{close[0]}'" if close else f"it may have {', '.join(dict.fromkeys(self.asked))}"
             self.wrong(self.members[key], f"{self.what} cannot have '{key}'; {advice}.")
+
+
+def _key(member: tuple[str, Written]) -> str:
+    return member[0]
 
 
 def named(pattern: re.Pattern[str], name: str) -> bool:

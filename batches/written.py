@@ -88,7 +88,7 @@ def compose(text: str, mistakes: Mistakes) -> Written:
     try:
         return composer.document()
     except (yaml.YAMLError, UnicodeError) as error:
-        mistakes.add(_line_of(error), "yaml", _sentence_of(error))
+        mistakes.add(min(_line_of(error), len(text.splitlines())), "yaml", _sentence_of(error))
         mistakes.complain()
         raise
 

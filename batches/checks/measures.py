@@ -143,12 +143,24 @@ def _of_procedure(subject: Subject) -> Iterator[Flaw]:
 def _of_parameters(subject: Subject) -> Iterator[Flaw]:
     for call in subject.calls:
         for name, value in call.node.parameters.items():
-            declared = call.phase.parameters[name]
-            computed = isinstance(value, str) and "$" in value
-            found = _inferred(subject, value) if computed and isinstance(value, str) else type_of(value)
-            unit = subject.measure(call, declared) if declared.kind == "quantity" else None
-            if unit is not None and found is not None and found.kind == "quantity":
-                yield from _unlike(call.line_of(name), f"'{name}' of '{call.path}'", found.unit, unit)
+            yield from _wrong_measure(subject, call, name, value)
+
+
+def _wrong_measure(subject: Subject, call: Call, name: str, value: Scalar) -> Iterator[Flaw]:
+    declared = call.phase.parameters[name]
+    computed = isinstance(value, str) and "$" in value
+    found = _inferred(subject, value) if computed and isinstance(value, str) else type_of(value)
+    unit = subject.measure(call, declared) if declared.kind == "quantity" else None
+    if unit is not None and found is not None and found.kind == "quantity":
+        yield from _unlike(call.line_of(name), f"'{name}' of '{call.path}'", found.unit, unit)
+
+
+def as_declared(subject: Subject, call: Call, name: str) -> bool:
+    """Whether what the recipe gives for a parameter is what the phase declares."""
+    value = call.node.parameters.get(name)
+    return value is None or not (
+        _wrong_kind(subject, call, name, value) or list(_wrong_measure(subject, call, name, value))
+    )
 
 
 def _inferred(subject: Subject, text: str) -> "Type | None":

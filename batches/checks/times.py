@@ -6,7 +6,7 @@ A finding is a limit that no run can meet: durations that nobody knows bound not
 
 from collections.abc import Iterator, Mapping
 
-from batches.checks.measures import alike
+from batches.checks.measures import alike, as_declared
 from batches.checks.network import Builder, Network, Span
 from batches.checks.subject import Call, Flaw, Subject
 from batches.errors import BadInput
@@ -98,14 +98,14 @@ def duration_of(subject: Subject, call: Call) -> Span:
     """What a phase takes; a sample that it is the first to take keeps it for the turnaround."""
     try:
         least, most = call.phase.duration(_Given(subject, call))
-    except _OnlyTheRunKnows:
+    except _Unclear:
         least, most = None, None
     waits = _turnaround(subject, call)
     return (least or 0.0, most) if waits is None else (max(least or 0.0, waits), None)
 
 
-class _OnlyTheRunKnows(BadInput):
-    """A duration depends on a parameter that is a result."""
+class _Unclear(BadInput):
+    """A duration depends on a parameter that only the run knows, or that is wrong."""
 
 
 class _Given(Mapping[str, Value]):
@@ -118,8 +118,8 @@ class _Given(Mapping[str, Value]):
     def __getitem__(self, name: str) -> Value:
         value = self.call.value(name)
         found = self.subject.constant(value)
-        if value is not None and found is None:
-            raise _OnlyTheRunKnows(name)
+        if value is not None and (found is None or not as_declared(self.subject, self.call, name)):
+            raise _Unclear(name)
         if found is None:
             raise KeyError(name)
         return found
