@@ -215,7 +215,8 @@ def _calculate(state: BatchState, action: TakeValue) -> Draft:
 
 
 def _inputs(expression: str, values: Mapping[str, Value]) -> PlainDict:
-    return {name: plain(values[name]) for name in sorted(names(expression)) if name in values}
+    read = names(expression) if expression else ()  # an empty condition always holds
+    return {name: plain(values[name]) for name in sorted(read) if name in values}
 
 
 def _choose(state: BatchState, action: Choose) -> Draft:
@@ -373,6 +374,11 @@ def roles_later(state: BatchState, beyond: str = "") -> dict[str, str]:
         if path not in state.progress.finished and path not in state.progress.skipped and path != beyond:
             found |= {role: recipe.units[role] for role in (node.unit, *node.also)}
     return found
+
+
+def roles_open(state: BatchState) -> dict[str, str]:
+    """Roles the batch has no unit for yet and may still ask for."""
+    return {role: unit_class for role, unit_class in roles_later(state).items() if role not in state.units}
 
 
 def roles_free(state: BatchState, finished: str) -> list[str]:

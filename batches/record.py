@@ -143,6 +143,9 @@ class BatchState:
     departures: dict[str, Departure] = field(default_factory=dict[str, Departure])
     corrections: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     excursions: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """Excursions that are open, by unit procedure and tag: the entry that says so."""
+    outside_since: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
+    """Since when the tag of an open excursion is outside."""
     by_hand: dict[int, PlainDict] = field(default_factory=dict[int, PlainDict])
     """Work done by hand during an outage and not yet matched to a step, by entry."""
     set_points: dict[str, dict[str, Value]] = field(default_factory=dict[str, dict[str, Value]])
@@ -474,11 +477,15 @@ def _corrected(state: BatchState, entry: Entry, body: PlainDict) -> None:
 
 
 def _excursion_started(state: BatchState, entry: Entry, body: PlainDict) -> None:
-    state.excursions[text_in(body, "path"), text_in(body, "tag")] = entry.number
+    key = (text_in(body, "path"), text_in(body, "tag"))
+    state.excursions[key] = entry.number
+    state.outside_since[key] = moment(text_in(body, "since"))
 
 
 def _excursion_ended(state: BatchState, entry: Entry, body: PlainDict) -> None:
-    state.excursions.pop((text_in(body, "path"), text_in(body, "tag")), None)
+    key = (text_in(body, "path"), text_in(body, "tag"))
+    state.excursions.pop(key, None)
+    state.outside_since.pop(key, None)
 
 
 def _by_hand(state: BatchState, entry: Entry, body: PlainDict) -> None:

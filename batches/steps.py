@@ -259,6 +259,6 @@ def decode(value: Plain) -> Value:
 
 
 def _decode_mapping(value: Mapping[str, Plain]) -> Value:
-    if value.keys() == {"fired", "reply"} and isinstance(value["fired"], int):
+    if set(value) == {"fired", "reply"} and isinstance(value["fired"], int):
         return Fired(value["fired"], decode(value["reply"]))
     return {name: decode(part) for name, part in value.items()}

@@ -177,10 +177,8 @@ def reply_of(state: BatchState, task: Task, answer: Plain) -> Value:
             return _text(task, answer, "scan")
         case "decide" | "in_doubt" | "failed":
             return _chosen(task, answer)
-        case "ask" | "work" | "result":
+        case "ask" | "work" | "result" | "label":
             return _values(task, answer)
-        case "label":
-            return _reconciled(task, _values(task, answer))
         case "prompt":
             return _text(task, answer, "text")
         case _:
@@ -279,13 +277,3 @@ def _quantity(name: str, field: PlainDict, value: Plain) -> Quantity:
         if is_quantity(limit) and found.compare(from_plain(limit)) * sign < 0:
             raise BadInput(f"'{name}' = {found} is not plausible ({bound} limit {from_plain(limit)}); check and enter again.")
     return found
-
-
-def _reconciled(task: Task, counts: dict[str, Value]) -> dict[str, Value]:
-    found = {name: cast("Quantity", value).value for name, value in counts.items()}
-    if found["printed"] != found["used"] + found["destroyed"] + found["returned"]:
-        raise BadInput(
-            f"The labels of task {task.id} do not add up: printed {found['printed']}, used {found['used']}, destroyed "
-            f"{found['destroyed']}, returned {found['returned']}; count again or find the missing label."
-        )
-    return counts

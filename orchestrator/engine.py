@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from batches import equipment as units
 from batches import materials
-from batches.allocation import Grant, Request, arbitrate, free_position, why_not
-from batches.commands import Decision, decide
+from batches.allocation import Grant, Request, Unit, arbitrate, why_not
+from batches.commands import Decision, decide, roles_open
 from batches.entries import SYSTEM, Draft, Entry
 from batches.equipment import UnitState
 from batches.errors import KweekError, NotFound, Refused, StoreError
@@ -251,25 +251,39 @@ class Engine:
         self.requests[request.claim, request.path] = request
         self.allocate()
 
+    def withdraw(self, number: str) -> None:
+        """A batch that does not run waits for no units; it asks again when it runs."""
+        for key in [key for key in self.requests if key[0] == number]:
+            del self.requests[key]
+
     def allocate(self) -> None:
         """Let the arbiter give what can be given now."""
-        found = [state.unit() for unit, state in self.units.items() if self._in_plant(unit)]
-        for grant in arbitrate(self.requests.values(), found):
+        for grant in arbitrate(self._asked(), self._plant_units()):
             if self.requests.pop((grant.claim, grant.path), None) is not None:
                 self.granted(grant)
 
+    def _asked(self) -> list[Request]:
+        """Who waits, and who holds units and may ask for more: the arbiter must know both, or two
+        batches could come to wait for each other."""
+        waiting = {claim for claim, _ in self.requests}
+        holding = [
+            Request(number, 0, state.created_at or self.clock.now(), {}, dict(state.units), roles_open(state))
+            for number, state in self.batches.items() if state.units and number not in waiting
+        ]  # fmt: skip
+        return [*self.requests.values(), *holding]
+
+    def _plant_units(self) -> list[Unit]:
+        known = {unit.id for unit in self.plant.units}
+        return [state.unit() for unit, state in self.units.items() if unit in known]
+
     def waits_for(self, request: Request) -> str:
         """Why a request is not granted, in one sentence."""
-        found = [state.unit() for unit, state in self.units.items() if self._in_plant(unit)]
-        return why_not(request, self.requests.values(), found)
-
-    def _in_plant(self, unit: str) -> bool:
-        return any(known.id == unit for known in self.plant.units)
+        return why_not(request, self._asked(), self._plant_units())
 
     def allocation_parts(self, batch: str, path: str, given: Grant) -> list[Part]:
         """The entries in the units' own streams for a grant."""
         return [
-            (f"equipment/{unit}", units.allocate(self.units[unit], batch, path, role, free_position(self.units[unit].unit())))
+            (f"equipment/{unit}", units.allocate(self.units[unit], batch, path, role, given.positions.get(role, "")))
             for role, unit in sorted(given.units.items())
         ]  # fmt: skip
 

@@ -97,6 +97,8 @@ class BatchRunner:
                 self._settle()
             elif self.state.state == "Running":
                 self._begin_ready()
+            else:
+                self.engine.withdraw(self.state.number)
             if self.state.ended and not self._running:
                 return await self._end()
             if signal is self.signal:

@@ -71,7 +71,7 @@ class RecipeBook:
         recipe = read(text, "recipe")
         errors = [finding for finding in check(recipe, PHASES) if finding.severity == "error"]
         if errors:
-            raise RecipeError("The recipe does not pass its checks: " + " ".join(f.sentence for f in errors), errors)
+            raise RecipeError("The recipe does not pass its checks: " + " ".join(f.sentence for f in errors), tuple(errors))
         if (recipe.name, recipe.version) in self.versions:
             raise Refused(f"Version {recipe.version} of '{recipe.name}' exists already; give the recipe the next version.")
         body = {"recipe": recipe.name, "recipe_version": recipe.version, "digest": recipe.digest, "content": recipe.content}

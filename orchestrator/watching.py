@@ -1,13 +1,14 @@
 """What is watched while a unit procedure runs: alarm limits of its tags, and how long a hold lasts."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batches import commands
 from batches.commands import Decision
 from batches.entries import Draft, stamp
-from batches.limits import Event, Seen, Watch, Watched, judge
+from batches.errors import BadInput
+from batches.limits import Event, Seen, Watch, Watched, judge, resumed
 from batches.plain import Plain
 from batches.quantities import duration
 from batches.recipe import Limit, UnitProcedure
@@ -33,16 +34,22 @@ async def watch_limits(runner: "BatchRunner", path: str, node: UnitProcedure) ->
         for tag, watch in watches.items():
             reading = await _read(runner, unit, tag)
             seen = None if reading is None else Seen(reading.value, reading.at, reading.quality)
-            watched[tag], events = judge(watch, watched[tag], seen, clock.now())
+            watched[tag], events = _judged(watch, watched[tag], seen, clock.now())
             for event in events:
                 runner.commit(_record(runner, path, unit, watch.limit, event))
 
 
+def _judged(watch: Watch, before: Watched, seen: Seen | None, now: datetime) -> tuple[Watched, tuple[Event, ...]]:
+    """A value that measures something else than its limit is no value: silence will say so."""
+    try:
+        return judge(watch, before, seen, now)
+    except BadInput:
+        return judge(watch, before, None, now)
+
+
 def _so_far(runner: "BatchRunner", path: str, tag: str) -> Watched:
     """The watch is resumed: an excursion that the record holds open stays open."""
-    now = runner.engine.clock.now()
-    open_ = (path, tag) in runner.state.excursions
-    return Watched(since=now, excursion=open_, outside=now if open_ else None)
+    return resumed(runner.engine.clock.now(), runner.state.outside_since.get((path, tag)))
 
 
 async def _read(runner: "BatchRunner", unit: str, tag: str) -> Reading | None:
