@@ -1,5 +1,6 @@
 """The interpreter of one phase: what it sends, what it compares, what it refuses."""
 
+import doctest
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from batches.interpret import MOST_STEPS, drive, replay
 from batches.plain import Plain
 from batches.quantities import Quantity, parse
 from batches.steps import Ask, Decide, Field, Fired, First, PhaseRun, Read, Set, Step, Value, Wait, plain
+from tests.conftest import ROOT
 
 WARM = parse("37.0 degC")
 
@@ -143,3 +145,9 @@ def test_another_answer_leads_to_another_step() -> None:
     taken = [(plain(Decide("Go on?", ("yes", "no"), {})), "no"), (plain(Wait(parse("1 h"))), None)]
     with pytest.raises(RecordError, match="Step 2 .* had ended"):
         replay(choosing(), taken)
+
+
+def test_the_examples_of_the_explanation_run() -> None:
+    page = ROOT / "docs" / "explanation" / "phases-and-recipes.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 5) == (0, True)

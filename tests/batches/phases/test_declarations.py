@@ -39,6 +39,7 @@ from batches.steps import (
     plain,
 )
 from tests.batches.phases.answering import RESULTS, Chance, Drawn, Seeded, Stubborn, World, parameters
+from tests.batches.phases.reference import PAGE, page
 from tests.conftest import ROOT
 
 FOLDER = Path(batches.phases.__file__).parent
@@ -336,3 +337,7 @@ def test_canonical_steps_hold_no_float() -> None:
     for phase in PHASES.values():
         for _, steps in runs(phase, 3):
             assert all(canonical(plain(step)) for step in steps)
+
+
+def test_the_reference_page_shows_the_declarations() -> None:
+    assert PAGE.read_text() == page(), "write it anew: python -m tests.batches.phases.reference"
