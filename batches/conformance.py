@@ -78,7 +78,8 @@ def conform(entries: Iterable[Entry], phases: Phases = lookup) -> Conformance:
     run = Reexecution(phases)
     for entry in entries:
         if not run.follow(entry):
-            break
+            return run.found
+    run.found.findings += [Finding(number, sentence) for number, sentence in lawful.unsettled(run.state)]
     return run.found
 
 
@@ -108,6 +109,10 @@ class Reexecution:
         self._followers: dict[str, Follower] = {}
         self._expected: Iterator[Draft] | None = None
         self._before: list[Entry] = []
+        self._files: list[Plain] = []
+        """Digests of the event files kept so far."""
+        self._owed = 0
+        """The entry for which the next one must open a deviation; 0 for none."""
 
     @property
     def state(self) -> BatchState:
@@ -115,10 +120,11 @@ class Reexecution:
 
     def follow(self, entry: Entry) -> bool:
         """Judge an entry and fold it. False when nothing after it can be judged."""
-        try:
-            self._judge(entry)
-        except KweekError as error:
-            self._find(entry, str(error))
+        if entry.number == self.state.entries + 1:
+            try:
+                self._judge(entry)
+            except KweekError as error:
+                self._find(entry, str(error))
         return self._fold(entry)
 
     def _find(self, entry: Entry, sentence: str) -> None:
@@ -149,6 +155,7 @@ class Reexecution:
         if self._continues(entry):
             return
         body = entry.content()
+        self._pay(entry, body)
         match entry.kind:
             case kind if kind in ACTIONS:
                 self._procedure(entry, body, ACTIONS[kind])
@@ -160,6 +167,7 @@ class Reexecution:
                 self._asked(entry, body)
             case "step_done":
                 lawful.check_reply(self.state, entry, body)
+                self._check_evidence(entry, body)
             case "phase_finished":
                 self._finished(entry, body)
             case _:
@@ -188,6 +196,18 @@ class Reexecution:
             self._find(entry, f"{entry.kind}: {difference}")
         elif draft.actor != entry.actor:
             self._find(entry, f"{entry.kind} should be by {draft.actor.id}, but is by {entry.actor.id}.")
+
+    def _check_evidence(self, entry: Entry, body: PlainDict) -> None:
+        """An event file that a reply names is kept in the record, before it."""
+        reply = body.get("reply")
+        named = reply.get("evidence") if isinstance(reply, Mapping) else None
+        if named is not None and named not in self._files:
+            self._find(entry, "The reply names an event file that the record does not keep.")
+
+    def _pay(self, entry: Entry, body: PlainDict) -> None:
+        owed, self._owed = self._owed, 0
+        if owed and not (entry.kind == "deviation_opened" and body.get("cause") == owed):
+            self._find(entry, f"Entry {owed} left a critical limit, and no deviation was opened for it.")
 
     def _decided(self, entry: Entry) -> None:
         decision = lawful.decided(self.state, entry, self._before)
@@ -232,9 +252,13 @@ class Reexecution:
     # --- phases ---------------------------------------------------------------------------------------
 
     def _after(self, entry: Entry) -> None:
-        """What a folded entry means for the phases that are run again."""
+        """What a folded entry means for the phases that are run again, and for what must follow."""
+        if lawful.owes_deviation(self.state, entry):
+            self._owed = entry.number
         if entry.kind == "phase_started":
             self._start(entry, entry.content())
+        elif entry.kind == "evidence_kept":
+            self._files.append(entry.content().get("digest"))
         elif entry.kind == "step_done":
             body = entry.content()
             follower = self._followers.get(text_in(body, "path"))

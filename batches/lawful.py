@@ -6,7 +6,7 @@ decides an entry, a check here says what it must obey.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from batches import commands, departures
@@ -14,7 +14,9 @@ from batches.commands import Decision
 from batches.entries import Entry
 from batches.errors import KweekError, RecordError
 from batches.plain import Plain, PlainDict, dict_in, dicts_in, text_in, whole_in
+from batches.procedure import find
 from batches.quantities import Quantity
+from batches.recipe import UnitProcedure
 from batches.record import BatchState, OpenStep, Task
 from batches.states import COMMANDS, Command
 from batches.steps import decode
@@ -64,6 +66,8 @@ def _state_changed(state: BatchState, entry: Entry, body: PlainDict, before: Seq
         raise Unlawful(
             f"The batch went from {body.get('from')} to {body.get('to')} before its procedure had got there."
         )
+    if any(task.kind == "restart" and task.path == path for task in state.tasks.values()):
+        raise Unlawful(f"'{path}' went on before a person confirmed that it is fit to.")
     return commands.settle(state, path)
 
 
@@ -138,6 +142,43 @@ def _answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
         raise Unlawful(f"Task {task.id} needs a second person; {entry.actor.id} answered it twice.")
 
 
+def _task_opened(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    if (kind := dict_in(body, "task").get("kind")) in ("failed", "in_doubt"):
+        raise Unlawful(
+            f"A person was asked about a step that is {str(kind).replace('_', ' ')}, and no entry says that it is."
+        )
+
+
+def _excursion(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    open_ = (text_in(body, "path"), text_in(body, "tag")) in state.excursions
+    if open_ != (entry.kind == "excursion_ended"):
+        raise Unlawful(
+            f"An excursion of {body.get('tag')} {'started twice' if open_ else 'ended that had not started'}."
+        )
+
+
+def owes_deviation(state: BatchState, entry: Entry) -> bool:
+    """Whether the next entry must open a deviation because of this one: a critical limit was left."""
+    if entry.kind != "excursion_started" or entry.body is None:
+        return False
+    path, tag = text_in(entry.body, "path"), text_in(entry.body, "tag")
+    node = find(state.known_recipe().procedure, path, state.progress)
+    return isinstance(node, UnitProcedure) and any(
+        limit.tag == tag and limit.critical for limit in node.limits
+    )
+
+
+def unsettled(state: BatchState) -> Iterator[tuple[int, str]]:
+    """What should have been done before the batch ended: entry and sentence."""
+    if state.ended:
+        for found in state.departures.values():
+            if found.status == "applied_unconfirmed":
+                yield (
+                    found.entry,
+                    f"The departure {found.id} was applied, and quality assurance never confirmed it.",
+                )
+
+
 def _expiry(state: BatchState, entry: Entry, body: PlainDict) -> None:
     raise Unlawful("An expiry date was set where the recipe's rule gives none.")
 
@@ -145,7 +186,10 @@ def _expiry(state: BatchState, entry: Entry, body: PlainDict) -> None:
 _CHECKS: dict[str, Check] = {
     "evidence_kept": _evidence,
     "unit_bound": _unit_bound,
+    "task_opened": _task_opened,
     "task_answered": _answered,
+    "excursion_started": _excursion,
+    "excursion_ended": _excursion,
     "expiry_set": _expiry,
 }
 
@@ -157,7 +201,7 @@ def check_reply(state: BatchState, entry: Entry, body: PlainDict) -> None:
     """Whether the recorded reply is one the step can have had then. Raises Unlawful."""
     step, reply = state.step(text_in(body, "path")), body.get("reply")
     if step.status != "asked":  # failed or in doubt: the reply is what a person decided
-        if entry.actor.kind != "person":
+        if entry.actor.kind != "person" or body.get("task") not in [*state.closed]:
             raise Unlawful(
                 f"Step {step.number} was {step.status.replace('_', ' ')}, and no person gave its outcome."
             )

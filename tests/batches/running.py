@@ -126,7 +126,7 @@ def good(asked: Asked) -> Value:
         case Do() | Transfer():
             return {}
         case Program():
-            return {"evidence": hashlib.sha256(step.name.encode()).hexdigest()}
+            return {"evidence": hashlib.sha256(event_file(step).encode()).hexdigest()}
         case Consume():
             made = [use.lot for use in state.made if use.material == step.material]
             return made[-1] if made else lot_of(state.known_recipe(), step.material)
@@ -152,6 +152,11 @@ def good(asked: Asked) -> Value:
             return scanned(asked, step)
         case Sign():
             return True
+
+
+def event_file(step: Program) -> str:
+    """What a device wrote while it ran its programme."""
+    return f"programme {step.name}: begun\nprogramme {step.name}: ended\n"
 
 
 def soonest(state: BatchState, path: str, step: First) -> int:
@@ -484,9 +489,23 @@ class Run:
             first: PlainDict = {"task": task.id, "answer": {"values": plain(opened.reply)}, "closes": False}
             yield Draft("task_answered", first, actor)
             more, actor = {**more, "performer": actor.id}, Actor("person", SECOND, actor.role)
+        if isinstance(opened.step, Program) and actor.kind == "device":
+            yield self._event_file(opened, opened.step, actor)
         yield from commands.done(self.state, opened.path, opened.reply, actor, more=more)
         opened.send(opened.reply)
         yield from self.next(opened)
+
+    def _event_file(self, opened: Open, step: Program, actor: Actor) -> Draft:
+        text, command = event_file(step), self.state.step(opened.path).command
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        body: PlainDict = {
+            "path": opened.path,
+            "unit": actor.id,
+            "command": command,
+            "digest": digest,
+            "text": text,
+        }
+        return Draft("evidence_kept", body, actor)
 
     def _who(self, opened: Open, task: Task | None) -> tuple[Actor, dict[str, Plain]]:
         if isinstance(opened.step, First) and isinstance(opened.reply, Fired):
