@@ -250,22 +250,25 @@ class Hosted:
         answer = await process.call("connect", self._asked({}), CONNECT_WITHIN, acts=False)
         identity = wire.identity(dict_in(answer, "reply"))
         check_identity(self.unit, identity)
-        self._connected, self._pause, self._not_before = True, 0.0, 0.0
+        self._connected, self._pause = True, 0.0
         return identity
 
     async def _running(self) -> _Process:
         """The running host; a new one, unconnected, if there is none."""
         if self._process is not None and self._process.alive:
             return self._process
-        now = asyncio.get_running_loop().time()
-        if now < self._not_before:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._not_before:
             raise DeviceUnreachable(
                 f"The process of {self.unit.id} could not be started; it is tried again in {self._pause:g} s."
             )
-        self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
-        self._not_before = now + self._pause
         await self.close()
-        return await self._start()
+        try:
+            return await self._start()
+        except DeviceUnreachable:
+            self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+            self._not_before = loop.time() + self._pause
+            raise
 
     async def _start(self) -> _Process:
         path = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH", ""))))
