@@ -18,7 +18,7 @@ from batches.recipe import Calculate, Choice, Parallel, PhaseCall, Recipe, Repea
 from batches.recipe import Test as Attribute
 from batches.recipe_reader import from_content, read
 from batches.record import fold
-from batches.steps import Consume, Result, Step, Value, plain
+from batches.steps import Consume, Produce, Result, Step, Value, plain
 from devices.plant import load
 from tests.batches.phases.answering import Seeded, World
 from tests.batches.plant_in_memory import Plant
@@ -262,6 +262,21 @@ def quantity_of(values: Mapping[str, Value], name: str, result: str = "") -> Qua
         found = found[result]
     assert isinstance(found, Quantity)
     return found
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_more_is_used_than_was_made(name: str) -> None:
+    """Intermediates, over the run on the twins: an exact balance of lots."""
+    made: dict[str, Quantity] = {}
+    for phase in walked(name)[0].phases:
+        for step, _ in phase.asked:
+            if isinstance(step, Produce):
+                made[step.material] = step.quantity + made.get(
+                    step.material, parse(f"0 {step.quantity.unit}")
+                )
+            elif isinstance(step, Consume) and recipe(name).materials[step.material].kind == "intermediate":
+                made[step.material] = made[step.material] - step.quantity
+    assert [f"{material}: {left}" for material, left in made.items() if left.value < 0] == []
 
 
 def test_every_phase_class_stands_in_a_recipe_or_is_for_those_to_come() -> None:
