@@ -17,7 +17,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 
 from batches.errors import BadInput
 from batches.quantities import Quantity
-from devices.base import DeviceProtocolError, Outcome
+from devices.base import DeviceProtocolError, Identity, Outcome
 from devices.lads import DI, LADS, OUTCOME, OUTCOME_TEXT, PROMPT, node_id
 
 Nodes = dict[str, ua.NodeId]
@@ -58,12 +58,15 @@ class Map:
     """Where things are at one device; lists of nodes are by name, '' is the object itself."""
 
     lads: int
+    identity: Identity
     device: Nodes
     state: Nodes
     running: Nodes
     active: Nodes
     results: ua.NodeId | None
     functions: dict[str, Function]
+    by_task: dict[str, Nodes] = field(default_factory=dict[str, Nodes])
+    """Results seen so far, by SupervisoryTaskId; a result never changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +131,12 @@ async def call(client: Client, node: ua.NodeId, method: ua.NodeId, *given: ua.Va
     request = ua.CallMethodRequest(ObjectId=node, MethodId=method, InputArguments=list(given))
     (result,) = await client.uaclient.call([request])
     if not result.StatusCode.is_good():
-        told = [
+        why = [
             each.AdditionalInfo
             for each in result.InputArgumentDiagnosticInfos or []
             if each and each.AdditionalInfo
         ]
-        raise CallRefused(result.StatusCode, " ".join(told))
+        raise CallRefused(result.StatusCode, " ".join(why))
     return [each.Value for each in result.OutputArguments or []]
 
 
@@ -156,8 +159,10 @@ async def learn(client: Client, name: str) -> Map:
     ):
         raise DeviceProtocolError(f"The device '{name}' lacks {missing[0]}, which LADS demands.")
     manager = await below(client, unit.get("ProgramManager"))
+    (who,) = await told(client, [_picked(device, *IDENTITY)])
     return Map(
         lads=spaces.index(LADS),
+        identity=Identity(*(str(who[each] or "") for each in IDENTITY)),
         device=device,
         state=state,
         running=await below(client, state.get("RunningStateMachine")),
@@ -231,6 +236,16 @@ async def progress(client: Client, known: Map) -> Progress:
         left=timedelta(milliseconds=max(left, 0.0)),
         prompt=str(shown.get(PROMPT) or ""),
     )
+
+
+async def results_by_task(client: Client, known: Map) -> dict[str, Nodes]:
+    """The parts of every result, by the task it is of; only results not seen before are looked at."""
+    seen = {parts[""] for parts in known.by_task.values()}
+    new = [node for node in _members(await below(client, known.results)).values() if node not in seen]
+    parts = [each for each in await children(client, new) if "SupervisoryTaskId" in each]
+    tasks = await values(client, [each["SupervisoryTaskId"] for each in parts])
+    known.by_task.update({str(plain(task)): each for task, each in zip(tasks, parts, strict=True)})
+    return known.by_task
 
 
 async def result_of(client: Client, parts: Nodes) -> Outcome:

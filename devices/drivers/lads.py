@@ -10,22 +10,17 @@ nothing is 'not seen' for certain), `names` (tag: name of the LADS function).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Literal, TypeVar
 
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.client.ua_client import UaClientState
-from asyncua.ua.status_codes import StatusCodes
 
 from batches.errors import BadInput
 from batches.quantities import Quantity, duration, parse
 from devices.base import (
     Clock,
-    DeviceError,
     DeviceFault,
     DeviceProtocolError,
     DeviceRefused,
@@ -40,23 +35,18 @@ from devices.base import (
 from devices.lads import ANSWER_PROMPT, pair
 from devices.lads_client import (
     AT_REST,
-    IDENTITY,
-    CallRefused,
     Function,
     Map,
-    Nodes,
     Progress,
-    below,
     call,
-    children,
-    learn,
     plain,
     progress,
     quantity_of,
     result_of,
-    told,
+    results_by_task,
     values,
 )
+from devices.lads_link import Link
 from devices.unit import Unit
 
 T = TypeVar("T")
@@ -66,27 +56,9 @@ SAFE_STATES: Mapping[str, tuple[str, ...]] = {
     "stand_still": (),
 }
 """Tags set to zero in a safe state; whatever else stands at its set-point stays there."""
-REFUSALS = {
-    StatusCodes.BadInvalidState,
-    StatusCodes.BadOutOfRange,
-    StatusCodes.BadInvalidArgument,
-    StatusCodes.BadArgumentsMissing,
-    StatusCodes.BadTypeMismatch,
-    StatusCodes.BadNotWritable,
-    StatusCodes.BadNotFound,
-    StatusCodes.BadUserAccessDenied,
-    StatusCodes.BadMethodInvalid,
-    StatusCodes.BadNotExecutable,
-    StatusCodes.BadNotSupported,
-}
-FAULTS = {
-    StatusCodes.BadDeviceFailure,
-    StatusCodes.BadSensorFailure,
-    StatusCodes.BadOutOfService,
-}
+ENDED: Mapping[str, Literal["done", "failed"]] = {"Complete": "done", "Idle": "done", "Aborted": "failed"}
+"""What a state says of the run that ended in it; Stopped may be either."""
 LOOK_FIRST = timedelta(seconds=1)
-SESSION = 600_000
-"""ms without a request after which a server may forget the session; the driver asks far more often."""
 
 
 class LadsDriver:
@@ -94,21 +66,16 @@ class LadsDriver:
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
         self._unit, self._clock = unit, clock
-        url = urlsplit(unit.address)
-        self._url, self._name = f"opc.tcp://{url.netloc}/", url.path.strip("/")
-        self._limit = self._time("limit", "5 s").total_seconds()
+        limit = self._time("limit", "5 s").total_seconds()
+        self._link = Link(unit.id, unit.address, limit, self._check)
         self._patience = self._time("patience", "60 s").total_seconds()
         self._stale_after = self._time("stale_after", "60 s")
         self._slowest = self._time("slowest_look", "60 s")
         self._remembers = unit.options.get("remembers") is not False
         names = unit.options.get("names")
         self._names = names if isinstance(names, Mapping) else {}
-        self._client: Client | None = None
-        self._mending = asyncio.Lock()
-        self._map: Map | None = None
         self._last: dict[str, Reading] = {}
         self._asked: dict[str, str] = {}
-        self._results: dict[str, Nodes] = {}
 
     def _time(self, option: str, default: str) -> timedelta:
         return duration(parse(str(self._unit.options.get(option, default))))
@@ -123,57 +90,12 @@ class LadsDriver:
 
     async def connect(self) -> Identity:
         """Reach the device and learn what it offers. Raises DeviceUnreachable, DeviceProtocolError."""
-        async with self._asking(DeviceUnreachable) as (client, known):
-            (shown,) = await told(client, [{name: known.device[name] for name in IDENTITY}])
-            return Identity(*(str(shown[name] or "") for name in IDENTITY))
+        async with self._link.asking(DeviceUnreachable) as (_, known):
+            return known.identity
 
     async def close(self) -> None:
         """Leave the device; what it runs goes on."""
-        if self._client is not None:
-            await self._drop(self._client)
-
-    async def _drop(self, client: Client) -> None:
-        """Leave one link; another task may have opened the next one already."""
-        if client is self._client:
-            self._client = None
-        with suppress(Exception):  # the link may be broken already, and nothing hangs on how it ends
-            async with asyncio.timeout(min(self._limit, 1.0)):
-                await client.disconnect()
-        client.disconnect_socket()
-
-    async def _linked(self) -> Client:
-        """The link, mended with growing pauses if it is broken. Raises DeviceUnreachable after the limit."""
-        async with self._mending:
-            if self._client is not None and self._client.state is UaClientState.CONNECTED:
-                return self._client
-            pause, loop = 0.05, asyncio.get_running_loop()
-            give_up = loop.time() + self._limit
-            while True:
-                await self.close()
-                try:
-                    async with asyncio.timeout_at(give_up):
-                        return await self._open()
-                except (OSError, TimeoutError, ua.UaError) as error:
-                    if loop.time() + pause >= give_up:
-                        why = f"{self._unit.id} does not answer at {self._unit.address} ({error!r})"
-                        raise DeviceUnreachable(
-                            f"{why}; check that it is switched on and connected."
-                        ) from error
-                await asyncio.sleep(pause)
-                pause *= 2
-
-    async def _open(self) -> Client:
-        self._client = client = Client(self._url, timeout=self._limit, watchdog_intervall=self._limit)
-        client.session_timeout = SESSION
-        await client.connect()
-        try:
-            self._map = await learn(client, self._name)
-            self._check(self._map)
-        except DeviceError:
-            await self.close()
-            raise
-        self._results.clear()
-        return client
+        await self._link.close()
 
     def _check(self, known: Map) -> None:
         """The device must have every tag of the plant file, in a unit of measure that fits."""
@@ -190,28 +112,6 @@ class LadsDriver:
                 raise DeviceProtocolError(
                     f"{self._unit.id}, tag '{tag}' of the plant file: {error}"
                 ) from error
-
-    @asynccontextmanager
-    async def _asking(self, lost: type[DeviceError]) -> AsyncIterator[tuple[Client, Map]]:
-        """One exchange within the limit; `lost` is raised if it is sent and not answered."""
-        client, known = await self._linked(), self._map
-        if known is None:
-            raise DeviceUnreachable(f"{self._unit.id} is not connected.")
-        try:
-            async with asyncio.timeout(self._limit):
-                yield client, known
-        except (OSError, TimeoutError) as error:
-            await self._drop(client)
-            raise lost(f"{self._unit.id} did not answer within {self._limit:g} s ({error!r}).") from error
-        except CallRefused as error:
-            raise self._meaning(error.code, lost)(f"{self._unit.id}: {error.text}") from error
-        except ua.UaStatusCodeError as error:
-            raise self._meaning(error.code, lost)(f"{self._unit.id} answers {error}.") from error
-
-    def _meaning(self, code: int | None, lost: type[DeviceError]) -> type[DeviceError]:
-        if code in REFUSALS:
-            return DeviceRefused
-        return DeviceFault if code in FAULTS else lost
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask, mending the link for as long as patience lasts. Raises OutcomeUnknown then."""
@@ -233,7 +133,7 @@ class LadsDriver:
 
     async def read(self, tag: str) -> Reading:
         """The value of a tag. Quality from status and age; a failed probe shows its last value as bad."""
-        async with self._asking(DeviceUnreachable) as (client, known):
+        async with self._link.asking(DeviceUnreachable) as (client, known):
             function = self._function(known, tag)
             (shown,) = await values(client, [function.value])
         value, status = plain(shown), shown.StatusCode or ua.StatusCode()
@@ -263,7 +163,7 @@ class LadsDriver:
 
     async def set(self, tag: str, value: Quantity, command_id: str) -> None:
         """Write a set-point, read it back and see to it that its controller runs."""
-        async with self._asking(OutcomeUnknown) as (client, known):
+        async with self._link.asking(OutcomeUnknown) as (client, known):
             function = self._function(known, tag)
             node, target = self._target(tag, function, value)
             written = ua.DataValue(ua.Variant(target, ua.VariantType.Double))
@@ -311,7 +211,7 @@ class LadsDriver:
         return await self._ended(run, command_id)
 
     async def _start(self, template: str, given: Mapping[str, object], job: str, task: str) -> str:
-        async with self._asking(OutcomeUnknown) as (client, known):
+        async with self._link.asking(OutcomeUnknown) as (client, known):
             if "StartProgram" not in known.state:
                 raise DeviceRefused(f"{self._unit.id} runs no programmes.")
             pairs = [pair(known.lads, name, written(name, value)) for name, value in given.items()]
@@ -341,33 +241,28 @@ class LadsDriver:
         found = await self._patiently(lambda: self._result(task, state))
         if found is None:
             raise OutcomeUnknown(f"{self._unit.id} ended {run} and keeps no result of it; look at the unit.")
+        if found.status == "unknown":
+            raise OutcomeUnknown(
+                f"{self._unit.id} ended {run} in state {state}: {found.text} Look at the unit."
+            )
         return found
 
     async def _progress(self) -> Progress:
-        async with self._asking(DeviceUnreachable) as (client, known):
+        async with self._link.asking(DeviceUnreachable) as (client, known):
             return await progress(client, known)
 
     async def _result(self, task: str, state: str = "") -> Outcome | None:
         """The result of a command; `state` in which its run was seen to end, for a device that tells no outcome."""
-        async with self._asking(DeviceUnreachable) as (client, known):
-            if task not in self._results:
-                await self._look_through_results(client, known)
-            if task not in self._results:
+        async with self._link.asking(DeviceUnreachable) as (client, known):
+            parts = known.by_task.get(task) or (await results_by_task(client, known)).get(task)
+            if parts is None:
                 return None
-            found = await result_of(client, self._results[task])
-        if found.status == "unknown" and state:
-            status = "done" if state in ("Complete", "Idle") else "failed"
-            return Outcome(status, found.results, f"{found.text} Its state became {state}.", found.evidence)
+            found = await result_of(client, parts)
+        if found.status == "unknown" and state in ENDED:
+            return Outcome(
+                ENDED[state], found.results, f"{found.text} Its state became {state}.", found.evidence
+            )
         return found
-
-    async def _look_through_results(self, client: Client, known: Map) -> None:
-        if known.results is None:
-            return
-        seen = {parts[""] for parts in self._results.values()}
-        new = [node for node in (await below(client, known.results)).values() if node not in seen]
-        parts = [each for each in await children(client, new[1:]) if "SupervisoryTaskId" in each]
-        tasks = await values(client, [each["SupervisoryTaskId"] for each in parts])
-        self._results |= {str(plain(task)): each for task, each in zip(tasks, parts, strict=True)}
 
     async def command_status(self, command_id: str) -> Outcome:
         """What became of a programme or action. For a set-point this says nothing: write it again."""
@@ -384,7 +279,7 @@ class LadsDriver:
 
     async def prompt(self, command_id: str) -> str | None:
         """What the command's programme asks a person at present."""
-        if self._client is None:
+        if not self._link.opened:
             return None
         now = await self._progress()
         if now.task != command_id or not now.prompt:
@@ -397,7 +292,7 @@ class LadsDriver:
         asked = self._asked.get(command_id) or await self.prompt(command_id)
         if not asked:
             raise DeviceRefused(f"{self._unit.id} asks nothing for this command.")
-        async with self._asking(OutcomeUnknown) as (client, known):
+        async with self._link.asking(OutcomeUnknown) as (client, known):
             given = [ua.Variant(each, ua.VariantType.String) for each in (command_id, asked, text)]
             await call(client, known.active[""], known.active[ANSWER_PROMPT], *given)
 
@@ -435,7 +330,7 @@ class LadsDriver:
     async def _command(self, method: str) -> None:
         if method == "Stop" and (await self._progress()).state in ("Stopped", "Aborted"):
             return
-        async with self._asking(OutcomeUnknown) as (client, known):
+        async with self._link.asking(OutcomeUnknown) as (client, known):
             parts = known.state if method in known.state else known.running
             if method not in parts:
                 raise DeviceRefused(f"{self._unit.id} offers no {method}.")

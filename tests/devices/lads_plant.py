@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,12 +24,14 @@ T = TypeVar("T")
 class ServedPlant:
     """Units by id and class, served on a free port. Also the process clock of the drivers: it jumps."""
 
-    def __init__(self, units: Mapping[str, str], memory: Path | None = None) -> None:
+    def __init__(
+        self, units: Mapping[str, str], memory: Path | None = None, nodesets: Sequence[Path] = ()
+    ) -> None:
         self._time = START
         self.jumps = 0
         self.classes = units
         self.twins = {name: make(kind, name, START.timestamp()) for name, kind in units.items()}
-        self.server = LadsServer("opc.tcp://127.0.0.1:0", self.twins, self.now, memory=memory)
+        self.server = LadsServer("opc.tcp://127.0.0.1:0", self.twins, self.now, memory, nodesets)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
