@@ -65,11 +65,13 @@ class Person:
     left: bool = False
     policy: int = 0
     must_change: bool = False
-    entries: int = 0
+    changes: int = 0
+    """The entry that changed roles or presence last."""
 
     def apply(self, entry: Entry) -> None:
         """Fold one entry of the person's stream."""
-        self.entries = entry.number
+        if entry.kind in ("person_added", "role_given", "role_taken", "person_left"):
+            self.changes = entry.number
         match entry.kind:
             case "role_given":
                 self.roles.append(text_in(entry.content(), "role"))

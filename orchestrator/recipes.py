@@ -88,6 +88,16 @@ class RecipeBook:
             raise Refused(f"Version {version} of '{name}' is {found.status}; only a submitted version can be approved.")
         return f"recipe/{name}", self._approval(name, version, found, actor)
 
+    def withdraw(self, name: str, version: int, reason: str, actor: Actor) -> tuple[str, Iterator[Draft]]:
+        """No batch is made from this version any more; those made from it go on."""
+        found = self.version(name, version)
+        if actor.role != "qa":
+            raise NotPermitted("A recipe is withdrawn by quality assurance; ask a person with the role qa.")
+        if found.status not in ("submitted", "approved"):
+            raise Refused(f"Version {version} of '{name}' is {found.status} already.")
+        body = {"recipe": name, "recipe_version": version, "reason": reason}
+        return f"recipe/{name}", iter((Draft("recipe_withdrawn", body, actor),))
+
     def _approval(self, name: str, version: int, found: RecipeVersion, actor: Actor) -> Iterator[Draft]:
         for (other, number), earlier in self.versions.items():
             if other == name and earlier.status == "approved":

@@ -126,6 +126,12 @@ class Site:
         """Approval by a second person."""
         await self.engine.commit(self.recipes.approve(name, version, actor), reply=reply).durable
 
+    async def withdraw_recipe(
+        self, name: str, version: int, reason: str, actor: Actor, reply: Replying | None = None
+    ) -> None:  # fmt: skip
+        """A version from which no batch is made any more."""
+        await self.engine.commit(self.recipes.withdraw(name, version, reason, actor), reply=reply).durable
+
     # --- batches ------------------------------------------------------------------------------------
 
     async def create_batch(

@@ -15,7 +15,7 @@ from batches.errors import BadInput, NotPermitted
 from batches.plain import Plain, PlainDict, canonical, text_in
 from batches.quantities import Quantity, from_plain, parse
 from orchestrator.api.house import House
-from orchestrator.api.problems import MissingKey, ReusedKey
+from orchestrator.api.problems import MissingKey, MissingMatch, ReusedKey, Stale
 from orchestrator.people import Person
 from orchestrator.replying import Decided, Replying
 from orchestrator.store.port import Reply
@@ -177,6 +177,21 @@ ActOnce = Annotated[Once, Depends(once_of)]
 def decided_text(decided: Decided, name: str) -> str:
     """The text under `name` in the first draft decided."""
     return text_in(decided[0][1].body, name)
+
+
+# --- what may change in between ----------------------------------------------------------------------
+
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", description="The ETag of what you read: you change that, and nothing newer.")
+]  # fmt: skip
+
+
+def check_match(given: str | None, current: str) -> None:
+    """Raises MissingMatch without an If-Match, Stale if the thing has changed since it was read."""
+    if given is None:
+        raise MissingMatch("Send If-Match with the ETag of what you read, so that nobody's change is overwritten.")
+    if given != current:
+        raise Stale(f"This has changed since you read it (it is {current} now); read it again, then decide.")
 
 
 # --- pages --------------------------------------------------------------------------------------------

@@ -10,20 +10,22 @@ from orchestrator.api.common import (
     AsRole,
     Body,
     Cursor,
+    IfMatch,
     Limit,
     Long,
     Page,
     TheHouse,
     ThePerson,
+    check_match,
     page,
     permitted,
 )
 from orchestrator.api.sign_in import Done, Password, UserName
 from orchestrator.people import Person
+from orchestrator.replying import Replying
 
 router = APIRouter(prefix="/people", tags=["people"])
 ADMIN = ("admin",)
-Roles = Annotated[list[str], "the roles of a person"]
 
 
 class AddPerson(Body):
@@ -64,6 +66,11 @@ class PersonAdded(BaseModel):
     id: str
 
 
+def etag(person: Person) -> str:
+    """The account as it stands. A sign-in is no change of it."""
+    return f'"{person.changes}"'
+
+
 def shown(person: Person) -> PersonShown:
     """A person, as others see them."""
     return PersonShown(
@@ -79,9 +86,11 @@ async def list_people(house: TheHouse, cursor: Cursor = "", limit: Limit = 100) 
 
 
 @router.get("/{name}", operation_id="get_person")
-async def get_person(name: str, house: TheHouse) -> PersonShown:
-    """A person by id or user name."""
-    return shown(house.people.find(name))
+async def get_person(name: str, house: TheHouse, response: Response) -> PersonShown:
+    """A person by id or user name. The ETag is what a change of roles names in If-Match."""
+    found = house.people.find(name)
+    response.headers["ETag"] = etag(found)
+    return shown(found)
 
 
 @router.post("", operation_id="add_person", status_code=201, response_model=PersonAdded)
@@ -99,14 +108,18 @@ async def add_person(body: AddPerson, house: TheHouse, person: ThePerson, once: 
 
 @router.post("/{name}/roles", operation_id="set_roles", response_model=Done)
 async def set_roles(
-    name: str, body: SetRoles, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
-) -> Response:
+    name: str, body: SetRoles, house: TheHouse, person: ThePerson, once: ActOnce, if_match: IfMatch = None,
+    role: AsRole = "",
+) -> Response:  # fmt: skip
     """Give a person exactly these roles; it acts at once."""
     actor = permitted(person, ADMIN, role)
     found = house.people.find(name)
-    return await once.act(
-        lambda reply: house.people.set_roles(found, body.roles, actor, reply), lambda _: {"status": "done"}
-    )
+
+    async def work(reply: Replying) -> None:
+        check_match(if_match, etag(found))
+        await house.people.set_roles(found, body.roles, actor, reply)
+
+    return await once.act(work, lambda _: {"status": "done"})
 
 
 @router.post("/{name}/password", operation_id="reset_password", response_model=Done)

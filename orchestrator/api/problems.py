@@ -40,6 +40,10 @@ class Stale(Conflict):
     """What was to be changed has changed since it was read (If-Match)."""
 
 
+class MissingMatch(BadInput):
+    """A change of something that others may change too needs If-Match."""
+
+
 class ReusedKey(BadInput):
     """An Idempotency-Key that was used for another request."""
 
@@ -59,6 +63,7 @@ KINDS: tuple[tuple[type[KweekError], int, str, str], ...] = (
     (NotFound, 404, "not-found", "Not found"),
     (NotJson, 400, "not-json", "Not plain JSON"),
     (MissingKey, 400, "idempotency-key-missing", "Idempotency-Key missing"),
+    (MissingMatch, 428, "if-match-missing", "If-Match missing"),
     (ReusedKey, 422, "idempotency-key-reused", "Idempotency-Key used before"),
     (TooLarge, 413, "too-large", "Body too large"),
     (RecipeError, 422, "recipe", "The recipe does not pass its checks"),

@@ -15,6 +15,7 @@ from orchestrator.api.common import (
     Body,
     Cursor,
     Limit,
+    Long,
     Page,
     PlainObject,
     TheHouse,
@@ -33,6 +34,12 @@ class RecipeText(Body):
     """A recipe as it is written: YAML."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=900_000)]
+
+
+class Withdrawal(Body):
+    """Why a version is withdrawn."""
+
+    reason: Long
 
 
 class FindingShown(BaseModel):
@@ -148,3 +155,15 @@ async def approve_recipe(
     )
 
 
+
+
+@router.post("/{name}/{version}/withdrawal", operation_id="withdraw_recipe", response_model=RecipeName)
+async def withdraw_recipe(
+    name: str, version: int, body: Withdrawal, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
+    """No batch is made from this version any more; those made from it go on."""
+    actor = as_role(person, ("qa",), role)
+    return await once.act(
+        lambda reply: house.site.withdraw_recipe(name, version, body.reason, actor, reply),
+        lambda _: {"recipe": name, "version": version},
+    )
