@@ -64,7 +64,8 @@ class _Process:
         self.process = process
         self.unit = unit
         self._calls = 0
-        self._owed: dict[int, asyncio.Future[PlainDict]] = {}
+        self._owed: dict[int, asyncio.Future[PlainDict | None]] = {}
+        """None: the pipe ended without an answer."""
         self._said: deque[str] = deque(maxlen=5)
         self._silent = 0
         self._heard = asyncio.Event()
@@ -88,11 +89,14 @@ class _Process:
             async with asyncio.timeout(within):
                 self.process.stdin.write(line)
                 await self.process.stdin.drain()
-                return _reply(await answer, acts, self.unit)
+                message = await answer
         except TimeoutError as error:
             raise await self._given_up(f"did not answer '{name}' within {within:g} s", acts) from error
-        except (EOFError, ConnectionError) as error:
-            raise await self._given_up(f"ended in '{name}'", acts) from error
+        except ConnectionError:
+            message = None
+        if message is None:
+            raise await self._given_up(f"ended in '{name}'", acts)
+        return _reply(message, acts, self.unit)
 
     async def end(self, within: float = END_WITHIN) -> None:
         """Close the pipe, wait for what runs, then end the process whatever it does."""
@@ -127,7 +131,7 @@ class _Process:
         finally:  # the end of the pipe, or a line that is none
             for answer in self._owed.values():
                 if not answer.done():
-                    answer.set_exception(EOFError())
+                    answer.set_result(None)
 
     def _take(self, line: bytes) -> None:
         message = dict_in({"line": from_json(line)}, "line")
@@ -289,7 +293,10 @@ class Hosted:
             "where": self.unit.where,
             "folder": str(self._folder),
         }
-        await self._process.call("open", unit, CONNECT_WITHIN, acts=False)
+        try:
+            await self._process.call("open", unit, CONNECT_WITHIN, acts=False)
+        except DeviceUnreachable as error:
+            raise DeviceUnreachable(f"The process of {self.unit.id} could not be started. {error}") from error
         return self._process
 
 
