@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from batches.errors import BadInput
 from batches.quantities import Quantity, dimension, literal, parse
 from batches.recipe import Place, Scalar
-from batches.written import Content, Mistakes, Written
+from batches.written import MOST, Content, Mistakes, Written
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 ELEMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,+()&-]{0,59}")
@@ -212,7 +212,8 @@ class Form:
         return self.text("source"), self.flag("assumed")
 
     def close(self) -> None:
-        for key in self.members.keys() - set(self.asked):
+        unknown = [key for key in self.members if key not in self.asked]
+        for key in unknown[:MOST]:
             close = get_close_matches(key, self.asked, 1)
             advice = f"write '{close[0]}'" if close else f"it may have {', '.join(dict.fromkeys(self.asked))}"
             self.wrong(self.members[key], f"{self.what} cannot have '{key}'; {advice}.")

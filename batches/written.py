@@ -72,7 +72,7 @@ class Mistakes:
     def complain(self) -> None:
         """Raise RecipeError with all of it, if there is any."""
         if self.found:
-            first, *others = sorted(self.found, key=lambda finding: finding.line)
+            first, *others = sorted(self.found)
             more = f" ({len(others)} more)" if others else ""
             raise RecipeError(f"{format(first)}{more}", (first, *others))
 

@@ -98,8 +98,6 @@ class Builder:
     network: Network = field(default_factory=Network)
     pending: "list[tuple[int, Call]]" = field(default_factory=list["tuple[int, Call]"])
     """Ends of phases whose time limit runs to the next start."""
-    starts: dict[str, int] = field(default_factory=dict[str, int])
-    ends: dict[str, int] = field(default_factory=dict[str, int])
 
     def sequence(self, body: tuple[Node, ...], prefix: str, at: int) -> int:
         """Adds a body that begins after the event `at`; returns its end."""
@@ -133,7 +131,6 @@ class Builder:
 
     def block(self, path: str, at: int, span: Span, limits: list[Call]) -> int:
         start, end = self.network.event(), self.network.event()
-        self.starts[path], self.ends[path] = start, end
         self.network.after(at, start, AT_ONCE if self.subject.within[path] else FREE)
         self.network.after(start, end, span)
         self.network.bounds += [Bound(before, start, self.limit(call), call) for before, call in self.pending]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from batches.checks.names import advice
-from batches.checks.subject import Flaw, Subject
-from batches.checks.times import seconds, spoken, whole
+from batches.checks.subject import Call, Flaw, Subject
+from batches.checks.times import seconds, spoken
 from batches.recipe import Criterion, Test
 
 
@@ -61,47 +61,35 @@ def _unfit(criterion: Criterion, test: Test) -> Iterator[str]:
 
 
 def expiry(subject: Subject) -> Iterator[Flaw]:
-    """The shelf life counts from a phase of the procedure, and is longer than what must be waited for
-    before the release."""
+    """The shelf life counts from a phase of the procedure, and is longer than the turnaround of what is
+    sampled after it and holds up the release."""
     product, line = subject.recipe.product, subject.recipe.lines.get("product", 0)
     if not product.expires_after:
         return
-    names = {
-        name for call in subject.calls for name in (call.node.alias, call.node.name, call.node.phase) if name
-    }
-    if product.expires_after not in names:
+    events = {call.path for call in subject.calls if product.expires_after in _called(call)}
+    if not events:
+        names = tuple(sorted({name for call in subject.calls for name in _called(call) if name}))
         yield (
             line,
-            f"The shelf life counts from '{product.expires_after}', which no phase is called; {advice(product.expires_after, tuple(names))}.",
+            f"The shelf life counts from '{product.expires_after}', which no phase is called; {advice(product.expires_after, names)}.",
         )
         return
     for criterion in subject.recipe.specification.values():
-        left = _shelf_life_left(subject, criterion)
-        if left is not None and left < 0:
-            yield (
-                criterion.place.line,
-                f"The product expires {spoken(-left)} before the result of '{criterion.name}', which the release waits for; write 'blocking: false', or use a quicker method.",
-            )
+        plan = subject.recipe.samples.get(criterion.sample)
+        if plan is not None and criterion.blocking and _taken_after(subject, plan.name, events):
+            late = seconds(plan.turnaround) - seconds(product.expires_within)
+            if 0 < late < float("inf"):
+                yield (
+                    criterion.place.line,
+                    f"The product expires {spoken(late)} before the result of '{criterion.name}', which the release waits for; write 'blocking: false', or use a quicker method.",
+                )
 
 
-def _shelf_life_left(subject: Subject, criterion: Criterion) -> "float | None":
-    """Seconds from the result of a blocking criterion to the expiry, if all begins as soon as it can;
-    None if that cannot be said."""
-    plan, product = subject.recipe.samples.get(criterion.sample), subject.recipe.product
-    builder = whole(subject, subject.recipe.procedure, "")
-    events = [
-        builder.ends[call.path]
-        for call in subject.calls
-        if product.expires_after in (call.node.alias, call.node.name, call.node.phase)
-        and call.path in builder.ends
-    ]
-    taken = [
-        builder.starts[call.path]
-        for call in subject.calls
-        if plan is not None and plan.name in call.words(call.phase.samples) and call.path in builder.starts
-    ]
-    if not criterion.blocking or plan is None or not events or not taken:
-        return None
-    earliest = builder.network.earliest
-    ready = min(earliest[start] for start in taken) + seconds(plan.turnaround)
-    return max(earliest[event] for event in events) + seconds(product.expires_within) - ready
+def _called(call: Call) -> tuple[str, str, str]:
+    return call.node.alias, call.node.name, call.node.phase
+
+
+def _taken_after(subject: Subject, sample: str, events: set[str]) -> bool:
+    """Whether the sample is surely taken after the shelf life has begun."""
+    taken = [call.path for call in subject.calls if sample in call.words(call.phase.samples)]
+    return bool(taken) and all(events & subject.order.before[path] for path in taken)

@@ -141,19 +141,19 @@ def _turnaround(subject: Subject, call: Call) -> "float | None":
 
 def networks(subject: Subject) -> Iterator[Network]:
     """The network of the whole procedure, and one for each way of a choice and each repeat in it."""
-    yield whole(subject, subject.recipe.procedure, "").network
+    yield whole(subject, subject.recipe.procedure, "")
     for spot in subject.spots:
         match spot.node:
             case Choice():
                 for _, body in spot.node.options:
-                    yield whole(subject, body, spot.path).network
+                    yield whole(subject, body, spot.path)
             case Repeat():
-                yield whole(subject, spot.node.body, spot.path).network
+                yield whole(subject, spot.node.body, spot.path)
             case _:
                 continue
 
 
-def whole(subject: Subject, body: tuple[Node, ...], prefix: str) -> Builder:
+def whole(subject: Subject, body: tuple[Node, ...], prefix: str) -> Network:
     """The network of one body."""
     builder = Builder(
         subject,
@@ -162,7 +162,7 @@ def whole(subject: Subject, body: tuple[Node, ...], prefix: str) -> Builder:
         limit=lambda call: _limit(call.node.then_within),
     )
     builder.sequence(body, prefix, builder.network.event())
-    return builder
+    return builder.network
 
 
 def _limit(amount: "Quantity | None") -> float:

@@ -24,6 +24,8 @@ from batches.recipe import Calculate, Choice, Node, Operation, Parallel, PhaseCa
 State: TypeAlias = "dict[str, Interval | None]"
 """Volume by role; None: unknown."""
 Known: TypeAlias = "dict[str, Interval | None]"
+ROUNDS = 50
+"""A repeat of more rounds than this that changes a volume each time leaves it unknown."""
 NOTHING = Quantity(Decimal(0), "mL")
 
 
@@ -50,7 +52,7 @@ def _cases(subject: Subject) -> "Iterator[tuple[str, dict[str, Quantity | int]]]
         if isinstance(parameter.value, (Quantity, int)) and not isinstance(parameter.value, bool)
     }
     yield "", formula
-    for name in formula.keys() & _read(subject):
+    for name in sorted(formula.keys() & _read(subject)):
         parameter = subject.recipe.formula[name]
         for end in (parameter.low, parameter.high):
             if end is not None:
@@ -105,6 +107,9 @@ class _Run:
     known: Known
     case: str
     flaws: list[Flaw] = field(default_factory=list[Flaw])
+    amounts: "dict[tuple[str, str], Interval | None]" = field(
+        default_factory=dict["tuple[str, str]", "Interval | None"]
+    )
 
     def body(self, nodes: tuple[Node, ...], prefix: str, state: State) -> State:
         for node in nodes:
@@ -151,13 +156,14 @@ class _Run:
 
     def repeat(self, node: Repeat, path: str, state: State) -> State:
         ends: list[State] = []
-        for _ in range(node.at_most):
-            after = self.body(node.body, path, state)
-            ends.append(after)
-            if after == state:
-                break
-            state = after
-        return _joined(ends)
+        for _ in range(min(node.at_most, ROUNDS)):
+            before, state = state, self.body(node.body, path, state)
+            ends.append(state)
+            if state == before:
+                return _joined(ends)
+        if node.at_most <= ROUNDS:
+            return _joined(ends)
+        return {role: volume if volume == ends[0][role] else None for role, volume in state.items()}
 
     def phase(self, path: str, state: State) -> State:
         call = self.subject.call_at.get(path)
@@ -185,7 +191,9 @@ class _Run:
         names = change[1:].split("*")
         if any(call.value(name) is None for name in names):
             return volume  # an optional amount that is not given
-        amount = self.amount(call, names)
+        if (call.path, change) not in self.amounts:
+            self.amounts[call.path, change] = self.amount(call, names)
+        amount = self.amounts[call.path, change]
         if volume is None or amount is None:
             return None
         return self.added(call, volume, amount) if change[0] == "+" else self.taken(call, volume, amount)
