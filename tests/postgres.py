@@ -81,17 +81,18 @@ class PostgresServer:
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            started: subprocess.Popen[bytes] = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self._data],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
                 **_identity(),
             )
-        for _ in range(200):
+        self._process = started
+        for _ in range(600):
             if self.run("pg_isready", "-h", str(self.folder), "-q", check=False).returncode == 0:
                 return
-            if self._process.poll() is not None:
+            if started.poll() is not None:
                 break
             time.sleep(0.05)
         raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
@@ -112,6 +113,14 @@ class PostgresServer:
         with psycopg.connect(address, autocommit=True) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def wait_for(self, sql: str, value: str) -> None:
+        """Wait until a statement gives a value: settings are taken over a moment after they are asked for."""
+        for _ in range(100):
+            if self.execute(sql) == [(value,)]:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"'{sql}' did not become {value}")
 
     def new_database(self, template: str = "template1") -> str:
         name = f"test_{next(self._names)}"

@@ -67,6 +67,10 @@ def upgrade(engine: Engine, line: Line) -> None:
             _prepare_postgresql(connection, line)
         if _revision(connection, line) != line.newest:  # another process may have been first
             _run(connection, line, schema)
+            if schema is not None:
+                connection.execute(
+                    text("GRANT SELECT ON alembic_version TO kweek_application, kweek_auditor")
+                )
 
 
 def _revision(connection: Connection, line: Line) -> str | None:

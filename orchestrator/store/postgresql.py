@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from batches.errors import StoreError
 from orchestrator.store.compiled import Compiled
 from orchestrator.store.database import LeaseLost, Row
-from orchestrator.store.migrate import HISTORIAN, RECORD, upgrade
+from orchestrator.store.migrate import HISTORIAN, RECORD, Line, upgrade
 
 APPLICATION = "kweek_application"
 OWNER = "kweek_owner"
@@ -50,47 +50,54 @@ def check_settings(connection: "psycopg.Connection[Any]") -> None:
             )
 
 
-def act_as(role: str, schema: str, commit: str) -> Any:
-    """What a new connection does first: take a role and a schema, and say when a commit is done."""
+def act_as(role: str, line: Line, *settings: LiteralString) -> Any:
+    """What a new connection does first: take a role and a line's schema, and other settings."""
 
     def prepare(connection: "psycopg.Connection[Any]", _: object) -> None:
-        try:
-            connection.execute(f"SET ROLE {role}".encode())
-            connection.execute(f"SET search_path TO {schema}".encode())
-            connection.execute(f"SET synchronous_commit TO {commit}".encode())
-            connection.commit()
-        except (errors.InsufficientPrivilege, errors.UndefinedObject, errors.InvalidParameterValue) as error:
-            raise StoreError(
-                f"The database user {connection.info.user} may not act as {role}; as the database's administrator run: GRANT {role} TO {connection.info.user}."
-            ) from error
+        connection.execute(f"SET ROLE {role}".encode())
+        connection.execute(f"SET search_path TO {line.schema}".encode())
+        for setting in settings:
+            connection.execute(setting)
+        connection.commit()
 
     return prepare
 
 
-def postgres_engine(
-    address: URL, role: str | None, schema: str = RECORD.schema, commit: LiteralString = "on"
-) -> Engine:
-    """An engine whose connections act as `role`, or as the user who signed in."""
+def check_role(connection: "psycopg.Connection[Any]") -> None:
+    """Raises StoreError if the user may not act as the application (once its role exists)."""
+    user = connection.info.user
+    found = connection.execute(
+        "SELECT to_regrole(%s) IS NULL OR pg_has_role(to_regrole(%s), 'MEMBER')", (APPLICATION, APPLICATION)
+    ).fetchone()
+    if found != (True,):
+        raise StoreError(
+            f"The database user {user} may not act as {APPLICATION}; as the database's administrator run:"
+            f" GRANT {APPLICATION} TO {user}."
+        )
+
+
+def postgres_engine(address: URL, prepare: Any = None) -> Engine:
+    """An engine whose connections are prepared by `prepare`, or are just the user who signed in."""
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
         connect_args={"connect_timeout": 10, "application_name": "kweek"},
         pool_pre_ping=True,
     )
-    if role is not None:
-        event.listen(engine, "connect", act_as(role, schema, commit))
+    if prepare is not None:
+        event.listen(engine, "connect", prepare)
     return engine
 
 
 def postgres_historian(address: URL) -> Engine:
     """The historian's schema, migrated. A crash may cost it the commits of the last second."""
-    owner = postgres_engine(address, None)
+    owner = postgres_engine(address)
     try:
         upgrade(owner, HISTORIAN)
     except OperationalError as error:
         raise unreachable(address, error) from error
     finally:
         owner.dispose()
-    return postgres_engine(address, APPLICATION, HISTORIAN.schema, "off")
+    return postgres_engine(address, act_as(APPLICATION, HISTORIAN, "SET synchronous_commit TO off"))
 
 
 def unreachable(address: URL, error: OperationalError) -> StoreError:
@@ -108,11 +115,13 @@ class PostgresDatabase:
         self.address = address
         self.name = address.render_as_string(hide_password=True)
         self._lease_seconds = lease_seconds
-        self.reader = postgres_engine(address, APPLICATION)
-        admin = postgres_engine(address, None)
+        self.reader = postgres_engine(address, act_as(APPLICATION, RECORD))
+        admin = postgres_engine(address)
         try:
             with admin.connect() as connection:
-                check_settings(_raw(connection.connection.driver_connection))
+                driver = _raw(connection.connection.driver_connection)
+                check_settings(driver)
+                check_role(driver)
         except OperationalError as error:
             raise unreachable(address, error) from error
         finally:
@@ -120,7 +129,7 @@ class PostgresDatabase:
 
     def owner(self) -> Engine:
         """Acts as the signed-in user: the migration makes the roles first and then takes the owner's."""
-        return postgres_engine(self.address, None)
+        return postgres_engine(self.address)
 
     def write(self, owner: str) -> "PostgresWriting":
         return PostgresWriting(self, owner, self._lease_seconds)
@@ -137,7 +146,7 @@ class PostgresWriting:
         self._owner = owner
         self._seconds = seconds
         self._compiled = Compiled("postgresql")
-        self._connection = _connection_of(postgres_engine(database.address, APPLICATION))
+        self._connection = _connection_of(postgres_engine(database.address, act_as(APPLICATION, RECORD)))
         self._connection.autocommit = True
         # A holder that is stopped in the middle of a transaction must not keep its locks for ever.
         self._connection.execute(f"SET idle_in_transaction_session_timeout TO {int(seconds * 1000)}".encode())

@@ -82,7 +82,9 @@ class PostgresFloor:
     """The driver alone, in the store's own database."""
 
     def __init__(self, url: str):
-        self._connection = psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+        self._connection = psycopg.connect(
+            make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        )
         self._connection.execute("SET search_path TO kweek")
         self._connection.execute(PLAIN.format(blob="bytea").encode())
         self._connection.commit()
@@ -131,7 +133,9 @@ def pace(steps: int, run: Callable[[], None]) -> float:
     return steps / (time.perf_counter() - started)
 
 
-async def measure(url: str, make_floor: Callable[[], SqliteFloor | PostgresFloor], rounds: int) -> dict[str, list[float]]:
+async def measure(
+    url: str, make_floor: Callable[[], SqliteFloor | PostgresFloor], rounds: int
+) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"plain": [], "floor": [], "sequential": [], "concurrent": []}
     store = DatabaseStore(url, "benchmark")
     floor = make_floor()
@@ -152,14 +156,19 @@ def show(name: str, found: dict[str, list[float]]) -> None:
     middle = {case: statistics.median(paces) for case, paces in found.items()}
     ratios = [one / floor for one, floor in zip(found["sequential"], found["floor"], strict=True)]
     print(f"{name}: " + ", ".join(f"{case} {pace:,.0f}/s" for case, pace in middle.items()))
-    print(f"  sequential / floor, median of rounds: {statistics.median(ratios):.0%} (from {min(ratios):.0%} to {max(ratios):.0%})")
+    print(
+        f"  sequential / floor, median of rounds: {statistics.median(ratios):.0%} (from {min(ratios):.0%} to {max(ratios):.0%})"
+    )
     print(f"  concurrent {STREAMS} streams / sequential: {middle['concurrent'] / middle['sequential']:.1f}")
 
 
 def main(rounds: int = 15) -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         path = Path(folder) / "bench.db"
-        show("SQLite, synchronous=FULL", asyncio.run(measure(f"sqlite:///{path}", lambda: SqliteFloor(path), rounds)))
+        show(
+            "SQLite, synchronous=FULL",
+            asyncio.run(measure(f"sqlite:///{path}", lambda: SqliteFloor(path), rounds)),
+        )
     server = PostgresServer()
     server.start()
     url = server.url(server.new_database())
