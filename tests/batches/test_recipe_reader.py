@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batches import written
+from batches.check import check
 from batches.errors import BadInput, RecipeError
 from batches.findings import Finding, format
+from batches.phases import PHASES
 from batches.plain import canonical, from_json
 from batches.quantities import parse as q
 from batches.recipe import (
@@ -34,6 +36,7 @@ from batches.recipe import (
 )
 from batches.recipe import Test as PlannedTest  # pytest collects what is called Test
 from batches.recipe_reader import from_content, phase_call, read
+from tests.conftest import ROOT
 
 GOOD = (Path(__file__).parent / "broken_recipes" / "good.yaml").read_text(encoding="utf-8")
 DESIGN = """\
@@ -388,3 +391,9 @@ def test_a_damaged_recipe_is_read_or_refused_with_findings(damage: list[tuple[in
 def test_no_text_breaks_the_reader(text: str) -> None:
     with pytest.raises(BadInput):
         read(text, "r.yaml")
+
+
+def test_the_example_of_the_reference_page_is_a_recipe_with_nothing_wrong() -> None:
+    page = (ROOT / "docs" / "reference" / "recipe-language.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert check(read(example, "example.yaml"), PHASES) == ()
