@@ -61,11 +61,11 @@ def decide(state: BatchState, identity: str, approve: bool, reason: str, actor: 
 
 
 def _status(found: Departure, approve: bool, actor: Actor) -> str:
-    if actor.id in found.people and found.status != "applied_unconfirmed":
+    if actor.id in found.people and found.status == "requested":
         raise NotPermitted(f"{found.id} needs another person than the one who asked for it.")
     quality = actor.role in ("qa", "qp")
     match found.status:
-        case "requested" if not approve:
+        case "requested" if not approve and actor.role in MAY_COUNTERSIGN:
             return "rejected"
         case "requested" if quality:
             return "applied"
@@ -167,11 +167,11 @@ def _may_insert(state: BatchState, after: str) -> None:
 
 def close_deviation(state: BatchState, identity: str, conclusion: str, actor: Actor) -> Decision:
     """QA closes a deviation. Raises NotFound, NotPermitted, BadInput."""
+    if actor.role not in ("qa", "qp"):
+        raise NotPermitted("A deviation is closed by quality assurance; ask a person with the role qa.")
     found = state.deviations.get(identity)
     if found is None or found.status != "open":
         raise NotFound(f"Batch {state.number} has no open deviation {identity}.")
-    if actor.role not in ("qa", "qp"):
-        raise NotPermitted("A deviation is closed by quality assurance; ask a person with the role qa.")
     if not conclusion.strip():
         raise BadInput("A deviation is closed with a conclusion: what was found, and what it means for the batch.")
     yield Draft("deviation_closed", {"id": identity, "conclusion": conclusion}, actor)

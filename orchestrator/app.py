@@ -57,8 +57,8 @@ def create_app(house: House | None = None) -> FastAPI:
         responses=problems.RESPONSES,
     )  # fmt: skip
     for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, events):
-        open_to_all = module is sign_in
-        app.include_router(module.router, prefix=API, dependencies=[] if open_to_all else [Depends(bearer)])
+        app.include_router(module.router, prefix=API, dependencies=[Depends(bearer)])
+    app.include_router(sign_in.entrance, prefix=API)
     app.include_router(health.router)
     problems.install(app)
     app.add_middleware(Gate)

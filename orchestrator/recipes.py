@@ -79,9 +79,9 @@ class RecipeBook:
 
     def approve(self, name: str, version: int, actor: Actor) -> tuple[str, Iterator[Draft]]:
         """Approval by a second person of the quality unit; the version approved before is superseded."""
-        found = self.version(name, version)
         if actor.role != "qa":
             raise NotPermitted("A recipe is approved by quality assurance; ask a person with the role qa.")
+        found = self.version(name, version)
         if actor.id == found.submitted_by:
             raise NotPermitted("The person who submitted a recipe cannot approve it; ask a second person.")
         if found.status != "submitted":
@@ -90,9 +90,9 @@ class RecipeBook:
 
     def withdraw(self, name: str, version: int, reason: str, actor: Actor) -> tuple[str, Iterator[Draft]]:
         """No batch is made from this version any more; those made from it go on."""
-        found = self.version(name, version)
         if actor.role != "qa":
             raise NotPermitted("A recipe is withdrawn by quality assurance; ask a person with the role qa.")
+        found = self.version(name, version)
         if found.status not in ("submitted", "approved"):
             raise Refused(f"Version {version} of '{name}' is {found.status} already.")
         body = {"recipe": name, "recipe_version": version, "reason": reason}

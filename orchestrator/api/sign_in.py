@@ -10,7 +10,7 @@ from orchestrator.api.common import ActOnce, Body, Source, TheHouse, ThePerson
 from orchestrator.api.gate import COOKIE
 from orchestrator.people import POLICY, POLICY_VERSION, Person
 
-router = APIRouter(tags=["people"])
+entrance, router = APIRouter(tags=["people"]), APIRouter(tags=["people"])
 Password = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 UserName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -79,7 +79,7 @@ def me(person: Person) -> Me:
     )  # fmt: skip
 
 
-@router.post("/sign-in", operation_id="sign_in")
+@entrance.post("/sign-in", operation_id="sign_in")
 async def sign_in(body: SignIn, house: TheHouse, source: Source, response: Response) -> Token:
     """Sign in. The token lasts 15 minutes without use, and 12 hours at most."""
     found = await house.people.sign_in(body.user_name, body.password, source, body.new_password or "")

@@ -136,7 +136,7 @@ def test_notes_departures_corrections_and_deviations(town: Town) -> None:
     departure = town.post("olga", f"/batches/{number}/departures", ask, status=201).json()["departure"]
     decide = f"/batches/{number}/departures/{departure}/decision"
     town.post("quinn", decide, {"approve": True, "reason": "seen"}, status=200)
-    assert "cannot be decided again" in town.post("quentin", decide, {"approve": True}, status=409).json()["detail"]
+    assert "cannot be decided again" in town.post("quinn", decide, {"approve": True}, status=409).json()["detail"]
 
     deviations = town.get("sam", f"/batches/{number}/deviations?status=open")
     assert departure in deviations[0]["text"]

@@ -11,7 +11,7 @@ import httpx
 
 from orchestrator.api.house import House
 from orchestrator.app import create_app, open_house
-from orchestrator.scripted_people import Sight, right_answer
+from orchestrator.demo.right_answers import Sight, right_answer
 from orchestrator.settings import LOW_COST, Settings
 
 T = TypeVar("T")
