@@ -76,7 +76,7 @@ IPSC = _table(
     cells_per_aggregate=Known(500.0, "cell", "assumed: cells that found one aggregate at seeding"),
 )
 ORGANOID = _table(
-    growth=Known(0.0085, "1/h", "assumed: 200 to 300 um from day 3 to day 14"),
+    growth=Known(0.0075, "1/h", "assumed: 200 to 300 um from day 3 to day 14"),
     lag=Known(12.0, "h", "assumed"),
     uptake=Known(0.06, "umol/h per 1e6", "assumed"),
     crowding=Known(8.0, "1e6/mL", "assumed"),

@@ -18,7 +18,8 @@ from devices.twins.programmes import Amount
 class Method:
     """How an attribute is measured: key of the truth, relative or absolute error, unit, digits, typical value.
 
-    `scale` 'volume' multiplies by the volume of the vessel: a number in all instead of per mL.
+    `scale` 'volume' multiplies by the volume of the vessel: a number in all instead of per mL. `times`:
+    share of the truth, such as a percentile of the mean.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Method:
     low: float = 0.0
     high: float = float("inf")
     scale: str = ""
+    times: float = 1.0
 
 
 def _percent(key: str, typical: float, error: float = 1.0) -> Method:
@@ -53,10 +55,12 @@ METHODS: Mapping[str, tuple[Method, ...]] = {
     "vector_copy_number": (Method("vcn", "copy", 1, relative=0.08, typical=1.8),),
     "cytotoxicity": (_percent("cytotoxicity", 62.0, 3.0),),
     "diameter": (Method("diameter", "um", 0, relative=0.03, typical=260.0),),
-    "diameter_variation": (_percent("diameter_variation", 18.0),),
+    "diameter_d10": (Method("diameter", "um", 0, relative=0.02, typical=210.0, times=0.81),),
+    "diameter_d90": (Method("diameter", "um", 0, relative=0.02, typical=310.0, times=1.19),),
+    "diameter_variation": (_percent("diameter_variation", 15.0),),
     "aggregates": (
-        Method("aggregates", "aggregate/mL", 0, relative=0.08, typical=80.0),
-        Method("aggregates", "aggregate", 0, relative=0.08, typical=80.0, scale="volume"),
+        Method("aggregates", "aggregate/mL", 0, relative=0.08, typical=1000.0),
+        Method("aggregates", "aggregate", 0, relative=0.08, typical=1000.0, scale="volume"),
     ),
     "empty_wells": (_percent("empty_wells", 1.5, 0.4),),
     "pluripotency": (_percent("pluripotency", 96.0),),
@@ -103,7 +107,7 @@ def measured(
         raise NotFound(f"The laboratory has no method for '{attribute}'; it measures: {known}.")
     methods = METHODS[attribute]
     method = next((each for each in methods if each.unit == wanted), methods[0])
-    value = truth.get(method.key, method.typical)
+    value = truth[method.key] * method.times if method.key in truth else method.typical
     if method.scale:
         value *= truth.get(method.scale, 1.0)
     error = normal(seed, channel("laboratory", unit, attribute), int(at))

@@ -216,7 +216,7 @@ class ClosedCellProcessor:
         match stage.effect:
             case "install":
                 return replace(self._cleared(state), installed=True, sets=state.sets + 1), {
-                    "integrity": "passed"
+                    "integrity_test": "pass"
                 }
             case "remove":
                 return self._cleared(state), {}

@@ -206,7 +206,7 @@ def test_a_prompt_is_shown_answered_once_and_kept_as_evidence(plant: ServedPlant
 
     outcome, asked = asyncio.run(story())
     assert asked == ["Load the tubing set as the screen shows, close the doors, and confirm."]
-    assert outcome.results == {"integrity": "passed"}
+    assert outcome.results == {"integrity_test": "pass"}
     assert "prompt answered,set 0815 loaded" in outcome.evidence.decode()
 
 

@@ -219,7 +219,7 @@ def test_a_prompt_waits_for_its_answer_and_takes_no_other() -> None:
     twin.answer(twin.at, "c1", asked, "done")
     twin.answer(twin.at, "c1", asked, "done")
     twin.update(twin.at + HOUR)
-    assert (run.status, run.answers, run.results) == ("done", {asked: "done"}, {"integrity": "passed"})
+    assert (run.status, run.answers, run.results) == ("done", {asked: "done"}, {"integrity_test": "pass"})
 
 
 def test_another_process_goes_on_where_the_snapshot_was_taken() -> None:
