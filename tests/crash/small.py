@@ -9,7 +9,7 @@ from batches.recipe_reader import read
 from batches.record import BatchState, Task
 from devices.base import Repeatability
 from devices.plant import DEMO, load
-from orchestrator.scripted_people import Sight, right_answer
+from orchestrator.demo.right_answers import Sight, right_answer
 from orchestrator.site import Site
 from tests.crash.world import FakePlant, Points, World
 
