@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar, get_args
 
+import structlog
+
 from batches.entries import Actor, Draft, Entry
-from batches.errors import BadInput, Conflict, NotFound, NotPermitted, Refused
+from batches.errors import BadInput, Conflict, NotFound, NotPermitted, Refused, StoreError
 from batches.plain import text_in
 from batches.steps import Role
 from orchestrator.answers import Signature
@@ -204,7 +206,10 @@ class People:
         self._logins[login.token] = used
 
     async def _keep_touch(self, login: Login) -> None:
-        await self._in_thread(lambda: self._store.touch_login(login.token, login.used_at))
+        try:
+            await self._in_thread(lambda: self._store.touch_login(login.token, login.used_at))
+        except StoreError as error:  # after a restart the sign-in ends a little early; no batch stops for that
+            structlog.get_logger().warning("the use of a sign-in was not kept", problem=str(error))
 
     async def sign_out(self, token: str) -> None:
         """End a sign-in."""

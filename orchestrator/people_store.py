@@ -5,13 +5,26 @@ entry, and all of it can be corrected or taken out lawfully. That a person exist
 roles, is in the record alone (`person/<id>`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, MetaData, Table, create_engine, delete, event, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from batches.entries import moment, stamp
 from batches.errors import Conflict, StoreError
@@ -58,43 +71,46 @@ class PeopleStore:
 
     def __init__(self, record_url: str) -> None:
         self._engine = _engine(record_url)
+        with self._transaction() as connection:
+            metadata.create_all(connection)
+            connection.execute(UNIQUE)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """One transaction. Raises Conflict for a name that is taken, StoreError for anything else."""
         try:
             with self._engine.begin() as connection:
-                metadata.create_all(connection)
-                connection.execute(UNIQUE)
+                yield connection
+        except IntegrityError as error:
+            raise Conflict("This user name is or was somebody's; names are never given again.") from error
         except SQLAlchemyError as error:
-            raise StoreError(f"The people's database cannot be opened ({_reason(error)}); check its address.") from error
+            raise StoreError(
+                f"The people's database cannot be used ({_reason(error)}); check its disk and address, then try again."
+            ) from error
 
     def names(self) -> list[Named]:
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(select(person.c.id, person.c.user_name, person.c.full_name)).all()
         return [Named(*row) for row in rows]
 
     def add(self, named: Named, password_hash: str, *, must_change: bool) -> None:
         """Raises Conflict for a user name that is or was somebody's."""
-        try:
-            with self._engine.begin() as connection:
-                folded = named.user_name.casefold()
-                connection.execute(
-                    insert(person).values(
-                        id=named.id, user_name=named.user_name, folded=folded, full_name=named.full_name
-                    )
-                )
-                connection.execute(
-                    insert(credential).values(person=named.id, hash=password_hash, must_change=int(must_change))
-                )
-        except IntegrityError as error:
-            raise Conflict(f"The user name '{named.user_name}' is or was somebody's; names are never reused.") from error
+        folded = named.user_name.casefold()
+        who = {"id": named.id, "user_name": named.user_name, "folded": folded, "full_name": named.full_name}
+        kept = {"person": named.id, "hash": password_hash, "must_change": int(must_change)}
+        with self._transaction() as connection:
+            connection.execute(insert(person).values(**who))
+            connection.execute(insert(credential).values(**kept))
 
     def credential(self, person_id: str) -> tuple[str, bool] | None:
         """The password hash, and whether it must be changed."""
         query = select(credential.c.hash, credential.c.must_change).where(credential.c.person == person_id)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             row = connection.execute(query).first()
         return None if row is None else (row[0], bool(row[1]))
 
     def set_credential(self, person_id: str, password_hash: str, *, must_change: bool) -> None:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 update(credential)
                 .where(credential.c.person == person_id)
@@ -103,38 +119,38 @@ class PeopleStore:
 
     def must_change(self) -> set[str]:
         """Who must change a password that somebody else gave them."""
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(select(credential.c.person).where(credential.c.must_change == 1)).all()
         return {name for (name,) in rows}
 
     def logins(self) -> list[Login]:
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(select(login)).all()
         return [Login(token, who, moment(began), moment(used)) for token, who, began, used in rows]
 
     def begin_login(self, found: Login) -> None:
         values = {"token": found.token, "person": found.person, "began_at": stamp(found.began_at), "used_at": stamp(found.used_at)}
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(insert(login).values(**values))
 
     def touch_login(self, token: str, used_at: datetime) -> None:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(update(login).where(login.c.token == token).values(used_at=stamp(used_at)))
 
     def end_logins(self, tokens: Sequence[str]) -> None:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(login).where(login.c.token.in_(tokens)))
 
     def failures(self, name: str) -> tuple[int, datetime] | None:
         """How often in a row a sign-in with this name failed, and when last."""
         query = select(attempt.c.failures, attempt.c.last_at).where(attempt.c.name == name)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             row = connection.execute(query).first()
         return None if row is None else (row[0], moment(row[1]))
 
     def failed(self, name: str, at: datetime) -> int:
         """Count one more failure; forget what failed more than a day ago. Gives the count."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(attempt).where(attempt.c.last_at < stamp(at - FORGET_ATTEMPTS)))
             row = connection.execute(select(attempt.c.failures).where(attempt.c.name == name)).first()
             count = 1 if row is None else row[0] + 1
@@ -143,7 +159,7 @@ class PeopleStore:
         return count
 
     def succeeded(self, name: str) -> None:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(attempt).where(attempt.c.name == name))
 
     def close(self) -> None:
@@ -172,4 +188,5 @@ def _own_schema(connection: object, _: object) -> None:
 
 
 def _reason(error: SQLAlchemyError) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0]
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return (str(cause).splitlines() or ["no reason given"])[0]

@@ -1,5 +1,6 @@
 """Errors on the wire: RFC 9457 problem details, one table from error class to status."""
 
+import json
 from collections.abc import Mapping
 
 import structlog
@@ -21,11 +22,12 @@ from batches.errors import (
     Refused,
     StoreError,
 )
-from batches.plain import Plain, canonical
+from batches.plain import Plain
 from devices.base import DeviceUnreachable
 from orchestrator.people import NotSignedIn, WaitFirst
 
 MEDIA_TYPE = "application/problem+json"
+LONGEST_DETAIL = 2000
 
 
 class NotJson(BadInput):
@@ -104,9 +106,10 @@ def problem(
     status: int, name: str, title: str, detail: str, headers: Mapping[str, str] | None = None,
     more: Mapping[str, Plain] | None = None,
 ) -> Response:  # fmt: skip
-    """A problem response."""
-    body: dict[str, Plain] = {"type": f"urn:kweek:problem:{name}", "title": title, "status": status, "detail": detail}
-    return Response(canonical({**body, **(more or {})}), status, dict(headers or {}), MEDIA_TYPE)
+    """A problem response. What was sent may be quoted in it: any text must come out as JSON, and not all of it."""
+    said = detail if len(detail) <= LONGEST_DETAIL else detail[:LONGEST_DETAIL] + " …"
+    body = {"type": f"urn:kweek:problem:{name}", "title": title, "status": status, "detail": said, **(more or {})}
+    return Response(json.dumps(body), status, dict(headers or {}), MEDIA_TYPE)
 
 
 def _headers(error: KweekError) -> dict[str, str]:
@@ -154,7 +157,7 @@ def _sentence(error: Mapping[str, object]) -> str:
         case "extra_forbidden":
             return f"'{where}' is not known here; leave it out or correct its name."
         case _:
-            return f"'{where}': {str(error['msg']).encode('ascii', 'replace').decode()}."
+            return f"'{where}': {error['msg']}."
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -48,6 +48,8 @@ MATRIX: dict[str, tuple[frozenset[str], dict[str, Any]]] = {
     }),
 }  # fmt: skip
 """Who may, and a body that gets no further than the question whether they may, or does no harm."""
+OWN_WORK = {("decide_departure", "olga"), ("clean_unit", "otto")}
+"""Here the person is the first of two, and would be the second."""
 NOT_HERE = {"sign_in", "sign_out", "command_batch"}
 
 
@@ -119,8 +121,8 @@ def test_each_role_may_do_what_is_its_own_and_nothing_else(town: Town) -> None:
             if operation == "decide_departure":
                 departure = town.post("olga", f"/batches/{number}/departures", ask, status=201).json()["departure"]
                 target = target.replace("C-1", departure)
-            if operation == "decide_departure" and who == "olga":
-                continue  # she asked for it
+            if (operation, who) in OWN_WORK:
+                continue
             if operation == "change_my_password":
                 continue  # ends the sign-in: test_sign_in.py
             answer = town.post(who, target.removeprefix("/api/v1"), body)

@@ -22,7 +22,7 @@ def test_only_the_first_person_is_added_without_an_administrator(new_town: Town)
 
 def test_a_user_name_is_never_given_again_in_whatever_letters(town: Town) -> None:
     town.add("hugo", "operator")
-    assert "never reused" in town.post("anna", "/people", person("Hugo"), status=409).json()["detail"]
+    assert "never given again" in town.post("anna", "/people", person("Hugo"), status=409).json()["detail"]
     town.post("anna", "/people/hugo/departure", status=200)
     town.get("hugo", "/me", status=401)
     assert town.sign_in("hugo").status_code == 401
