@@ -83,8 +83,10 @@ class Link:
             while True:
                 await self.close()
                 try:
-                    async with asyncio.timeout_at(give_up):
-                        return await self._open()
+                    async with asyncio.timeout_at(min(give_up, loop.time() + self._limit / 2.0)):
+                        return (
+                            await self._open()
+                        )  # half the limit: an attempt that hangs leaves time for another
                 except (OSError, TimeoutError, ua.UaError) as error:
                     if loop.time() + pause >= give_up:
                         why = f"{self._unit} does not answer at {self._address} ({error!r})"

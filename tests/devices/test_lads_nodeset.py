@@ -162,7 +162,7 @@ def test_every_object_has_the_parts_its_type_demands_and_no_other_of_that_namesp
     types()
 
     async def story() -> list[tuple[str, dict[tuple[str, str], str]]]:
-        driver = plant.driver("CR-01")
+        driver = plant.driver("CR-01", slowest_look="30 min")
         await driver.connect()
         await driver.do("program:freeze", "nodeset", {})
         await driver.close()
