@@ -69,7 +69,9 @@ class Call:
     @property
     def role(self) -> str:
         """The role of the unit it addresses."""
-        return self.word("unit") or self.within.unit
+        declared = self.phase.parameters.get("unit")
+        named = self.word("unit") if declared is not None and declared.kind == "role" else ""
+        return named or self.within.unit
 
 
 @dataclass(frozen=True, slots=True)
