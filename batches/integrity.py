@@ -79,6 +79,13 @@ def check_manifest(files: Mapping[str, bytes], batch: str, seal: Seal) -> Iterat
         yield f"{name} was added: the manifest does not name it."
 
 
+def unlike_manifest(files: Mapping[str, bytes], name: str) -> bool:
+    """Whether a file is not the one that the manifest names, whoever signed that. False if nobody can say."""
+    text = files.get(MANIFEST, b"").decode("utf-8", errors="replace").partition("\n\n")[0]
+    listed = {match[2]: match[1] for line in text.splitlines() if (match := _LINE.fullmatch(line))}
+    return name in listed and hashlib.sha256(files[name]).hexdigest() != listed[name]
+
+
 def read_manifest(text: str, batch: str) -> dict[str, str]:
     """The digest by file of a manifest's text. Raises RecordError."""
     head, *lines = text.splitlines()

@@ -12,7 +12,7 @@ from batches.checkpoint import NoteKey
 from batches.conformance import Conformance, Phases, conform
 from batches.crosscheck import crosscheck
 from batches.errors import KweekError, RecordError
-from batches.integrity import ReadKey, Seal, check_manifest, check_streams, seal_of
+from batches.integrity import ReadKey, Seal, check_manifest, check_streams, seal_of, unlike_manifest
 from batches.phases import lookup
 from batches.plain import PlainDict
 from batches.report.bundle import Bundle, read_bundle
@@ -79,19 +79,11 @@ def verify_bundle(
 
 
 def _unread(files: Mapping[str, bytes], sentence: str) -> Verdict:
-    """record.json cannot be read: altered if the manifest shows so, else no record of ours."""
-    try:
-        altered = [*check_manifest(files, _batch_of(files), Seal((), pinned=False))]
-    except KweekError:
-        altered = []
-    if any(text.startswith(RECORD) for text in altered):
-        return Verdict(NOT_VERIFIED, "altered", "not judged", (sentence, *altered))
+    """record.json cannot be read: altered if the manifest names another, else it is no record of ours."""
+    if unlike_manifest(files, RECORD):
+        altered = f"{RECORD} was altered: its digest is not that of the manifest."
+        return Verdict(NOT_VERIFIED, "altered", "not judged", (altered, sentence))
     return unreadable(sentence)
-
-
-def _batch_of(files: Mapping[str, bytes]) -> str:
-    head = files.get("manifest.txt", b"").decode("utf-8", errors="replace").partition("\n")[0]
-    return head.removeprefix("kweek/record/")
 
 
 def _check_record(bundle: Bundle, files: Mapping[str, bytes]) -> Iterator[str]:

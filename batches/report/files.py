@@ -57,7 +57,8 @@ def rendered(bundle: Bundle, found: Conformance) -> dict[str, bytes]:
 
 def manifest_text(batch: str, files: Mapping[str, bytes]) -> str:
     """The text of the manifest: a name, then a line for each file with its SHA-256."""
-    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in FILES if name in files]
+    named = [name for name in FILES if name in files and name != MANIFEST]
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in named]
     return f"kweek/record/{batch}\n" + "".join(lines)
 
 
