@@ -77,6 +77,7 @@ class Historian:
         self._batch_seconds, self._retry_seconds = batch_seconds, retry_seconds
         self._waiting: deque[Kept] = deque()
         self._taken, self._settled = 0, 0  # readings taken in, and of these written or lost
+        self._begun, self._ended = 0, 0  # attempts to write
         self._changed = threading.Condition()
         self._closing, self._hurry = False, False
         self._thread = threading.Thread(target=self._run, name="historian", daemon=True)
@@ -113,12 +114,12 @@ class Historian:
         return [tag for (tag,) in self._rows(query)]
 
     def flush(self) -> None:
-        """Return when every reading kept so far is written, or when there is trouble."""
+        """Return when every reading kept so far is written, or when it was tried and there is trouble."""
         with self._changed:
-            goal, self._hurry = self._taken, True
+            goal, begun, self._hurry = self._taken, self._begun, True
             self._changed.notify_all()
             self._changed.wait_for(
-                lambda: self._settled >= goal or self.trouble or not self._thread.is_alive()
+                lambda: self._settled >= goal or self._ended > begun or not self._thread.is_alive()
             )
             self._hurry = False
 
@@ -143,6 +144,7 @@ class Historian:
         while batch := self._gather():
             written = self._write(batch)
             with self._changed:
+                self._ended = self._begun
                 if written:
                     self._settled += len(batch)
                 elif self._closing:
@@ -151,13 +153,14 @@ class Historian:
                     self._waiting.extendleft(reversed(batch))
                 self._changed.notify_all()
                 if not written:
-                    self._changed.wait_for(lambda: self._closing, self._retry_seconds)
+                    self._changed.wait_for(lambda: self._hurry or self._closing, self._retry_seconds)
 
     def _gather(self) -> list[Kept]:
         """The next readings to write; none when all is done and the historian closes."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             self._changed.wait_for(lambda: self._hurry or self._closing, self._batch_seconds)
+            self._begun += 1
             batch = list(self._waiting)
             self._waiting.clear()
             return batch

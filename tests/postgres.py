@@ -57,7 +57,7 @@ class PostgresServer:
             shutil.chown(self.folder, "nobody")
             self.binaries = _reachable(self.binaries, self.folder)
         self._data = self.folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._names = itertools.count(1)
         self.run(
             "initdb",
@@ -81,7 +81,7 @@ class PostgresServer:
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
-            started: subprocess.Popen[bytes] = subprocess.Popen(
+            started: subprocess.Popen[Any] = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self._data],
                 stdout=log,
                 stderr=log,

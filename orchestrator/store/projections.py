@@ -177,7 +177,12 @@ def _batch_of(entry: Entry) -> str | None:
 
 def _text(body: PlainDict, key: str) -> str:
     value = body.get(key)
-    return value.replace("\x00", "\ufffd") if isinstance(value, str) else ""
+    return _clean(value) if isinstance(value, str) else ""
+
+
+def _clean(text: str) -> str:
+    """The text without the one character that PostgreSQL does not take."""
+    return text.replace("\x00", "\ufffd")
 
 
 def _whole(body: PlainDict, key: str) -> int:
@@ -186,7 +191,9 @@ def _whole(body: PlainDict, key: str) -> int:
 
 
 def _texts(value: Plain) -> list[str]:
-    return [part for part in value if isinstance(part, str)] if isinstance(value, (list, tuple)) else []
+    return (
+        [_clean(part) for part in value if isinstance(part, str)] if isinstance(value, (list, tuple)) else []
+    )
 
 
 def _dict(value: Plain) -> PlainDict:
