@@ -81,12 +81,17 @@ def plant(
 
 
 @recipe_app.command("check")
-def recipe_check(files: list[Path], json_: Json = False) -> None:
+def recipe_check(
+    files: list[Path],
+    plant: Annotated[Path | None, typer.Option(help="Plant file; default KWEEK_PLANT, else the demonstration plant.")] = None,
+    json_: Json = False,
+) -> None:
     """Check recipes: every finding with file, line, rule and a sentence. Exit 1 on errors."""
     with sentences():
         from orchestrator.recipe_files import check_files
+        from orchestrator.settings import from_environment
 
-        found = check_files(files)
+        found = check_files(files, plant or from_environment().plant)
         if json_:
             typer.echo(json.dumps([finding.plain() for finding in found], indent=1))
         else:

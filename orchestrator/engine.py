@@ -28,6 +28,7 @@ from devices.base import Reading
 from devices.plant import Plant
 from orchestrator.clock import ProcessClock
 from orchestrator.equipment import Equipment
+from orchestrator.plant_classes import unit_classes
 from orchestrator.recipes import RecipeBook
 from orchestrator.replying import Replying
 from orchestrator.store.port import Item, Store, Submission
@@ -80,7 +81,7 @@ class Engine:
         self.batches: dict[str, BatchState] = {}
         self.lots: dict[str, LotState] = {}
         self.units: dict[str, UnitState] = {}
-        self.recipes = RecipeBook()
+        self.recipes = RecipeBook(offers=unit_classes(plant))
         self.numbers: set[str] = set()
         """Every batch number ever given."""
         self.requests: dict[tuple[str, str], Request] = {}

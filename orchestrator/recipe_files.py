@@ -1,16 +1,18 @@
 """Recipes as files: those that come with Kweek, and checking those somebody wrote."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from batches.check import check
+from batches.check import UnitClass, check
 from batches.errors import BadInput, NotFound, RecipeError
 from batches.findings import format as written
 from batches.phases import PHASES
 from batches.recipe import Recipe
 from batches.recipe_reader import read
+from devices.plant import load
+from orchestrator.plant_classes import unit_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,16 @@ class Found:
         return asdict(self)
 
 
-def check_files(paths: Sequence[Path]) -> list[Found]:
-    """Every finding in the files, in their order. Raises BadInput for a file that cannot be read."""
-    return [found for path in paths for found in _check(path)]
+def check_files(paths: Sequence[Path], plant: Path) -> list[Found]:
+    """Every finding in the files, in their order, for that plant. Raises BadInput for a file that cannot
+    be read."""
+    offers = unit_classes(load(plant))
+    return [found for path in paths for found in _check(path, offers)]
 
 
-def _check(path: Path) -> Iterator[Found]:
+def _check(path: Path, offers: Mapping[str, UnitClass]) -> Iterator[Found]:
     try:
-        findings = check(read(text_of(path), str(path)), PHASES)
+        findings = check(read(text_of(path), str(path)), PHASES, offers)
     except RecipeError as error:
         findings = error.findings
     for finding in findings:

@@ -4,10 +4,10 @@ A version is submitted (after its checks), approved by a person who did not subm
 prepared by one, independently checked by a second), and superseded or withdrawn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from batches.check import check
+from batches.check import UnitClass, check
 from batches.entries import Actor, Draft, Entry
 from batches.errors import NotFound, NotPermitted, RecipeError, Refused
 from batches.phases import PHASES
@@ -32,6 +32,8 @@ class RecipeBook:
     """Every version of every recipe."""
 
     versions: dict[tuple[str, int], RecipeVersion] = field(default_factory=dict[tuple[str, int], RecipeVersion])
+    offers: Mapping[str, UnitClass] | None = None
+    """What the plant's unit classes offer; None where no plant is known."""
 
     def apply(self, entry: Entry) -> None:
         """Fold one entry of a recipe's stream."""
@@ -69,7 +71,7 @@ class RecipeBook:
     def submit(self, text: str, actor: Actor) -> tuple[str, Iterator[Draft]]:
         """The stream and entry for a recipe text that passes its checks. Raises RecipeError, Refused."""
         recipe = read(text, "recipe")
-        errors = [finding for finding in check(recipe, PHASES) if finding.severity == "error"]
+        errors = [finding for finding in check(recipe, PHASES, self.offers) if finding.severity == "error"]
         if errors:
             raise RecipeError("The recipe does not pass its checks: " + " ".join(f.sentence for f in errors), tuple(errors))
         if (recipe.name, recipe.version) in self.versions:
