@@ -15,7 +15,7 @@ from batches.errors import NotFound
 from batches.quantities import Quantity
 from devices.base import DeviceRefused, DeviceUnreachable
 from devices.lads import INJECT, KWEEK, MEASURE, SIMULATION, node_id
-from devices.lads_client import CallRefused, Nodes, below, call, quantity_of
+from devices.lads_client import CallRefused, Nodes, below, call, quantity_of, within
 from devices.twins.laboratory import METHODS
 
 
@@ -44,7 +44,7 @@ class Bench:
         client = Client(self._url, timeout=self._limit, watchdog_intervall=self._limit)
         client.session_timeout = 600_000
         try:
-            async with asyncio.timeout(self._limit):
+            async with within(asyncio.get_running_loop().time() + self._limit):
                 await client.connect()
                 self._client = client
                 spaces = await client.get_namespace_array()
@@ -75,7 +75,7 @@ class Bench:
         client = await self._linked()
         texts = [ua.Variant(each, ua.VariantType.String) for each in given]
         try:
-            async with asyncio.timeout(self._limit):
+            async with within(asyncio.get_running_loop().time() + self._limit):
                 return await call(client, self._parts[""], self._parts[method], *texts)
         except CallRefused as error:
             kind = NotFound if method == MEASURE else DeviceRefused

@@ -5,7 +5,8 @@ matter in which order a server loaded its nodesets, or whose namespace its insta
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -38,6 +39,25 @@ class CallRefused(Exception):
     def __init__(self, status: ua.StatusCode, text: str) -> None:
         super().__init__(text or status.name)
         self.code, self.text = status.value, text or status.name
+
+
+@asynccontextmanager
+async def within(when: float) -> AsyncIterator[None]:
+    """A limit at `when` (time of the event loop). Raises TimeoutError.
+
+    What `asyncio.timeout_at` does, and also where a reply arrives at the very moment of the limit: the
+    library then raises a kind of CancelledError of its own, which would pass for a cancellation of
+    the whole task.
+    """
+    limit = asyncio.timeout_at(when)
+    try:
+        async with limit:
+            yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if limit.expired() and task is not None and not task.cancelling():
+            raise TimeoutError from None
+        raise asyncio.CancelledError from None  # the plain kind, by which a limit further out knows its own
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from devices.base import (
     DeviceRefused,
     DeviceUnreachable,
 )
-from devices.lads_client import CallRefused, Map, learn
+from devices.lads_client import CallRefused, Map, learn, within
 
 REFUSALS = {
     StatusCodes.BadInvalidState,
@@ -69,7 +69,7 @@ class Link:
         if client is self._client:
             self._client = None
         with suppress(Exception):  # the link may be broken already, and nothing hangs on how it ends
-            async with asyncio.timeout(min(self._limit, 1.0)):
+            async with within(asyncio.get_running_loop().time() + min(self._limit, 1.0)):
                 await client.disconnect()
         client.disconnect_socket()
 
@@ -83,7 +83,7 @@ class Link:
             while True:
                 await self.close()
                 try:
-                    async with asyncio.timeout_at(min(give_up, loop.time() + self._limit / 2.0)):
+                    async with within(min(give_up, loop.time() + self._limit / 2.0)):
                         return (
                             await self._open()
                         )  # half the limit: an attempt that hangs leaves time for another
@@ -122,7 +122,7 @@ class Link:
         """
         client, known = await self._linked()
         try:
-            async with asyncio.timeout(self._limit):
+            async with within(asyncio.get_running_loop().time() + self._limit):
                 yield client, known
         except (OSError, TimeoutError) as error:
             await self._drop(client)

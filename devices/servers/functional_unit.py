@@ -33,6 +33,7 @@ class FunctionalUnit:
         self.files: dict[NodeId, bytes] = {}
         """Event files of results, by node."""
         self._unpublished: list[Run] = []
+        self._stands: dict[NodeId, ua.Variant] = {}
         if (run := twin.active) is not None:
             self.state = "Execute" if run.held_at is None else "Held"
 
@@ -167,6 +168,8 @@ class FunctionalUnit:
         for name, value in shown.items():
             await self.write(self.nodes.active[name], value)
 
-    async def write(self, node: NodeId, value: ua.Variant) -> None:
-        """Show a value, with the process time of the twin."""
-        await self._server.write_attribute_value(node, stamped(value, moment(self.twin.at)))
+    async def write(self, node: NodeId, value: ua.Variant, *, again: bool = False) -> None:
+        """Show a value, with the process time of the twin; one that stands there is left, unless `again`."""
+        if again or self._stands.get(node) != value:
+            self._stands[node] = value
+            await self._server.write_attribute_value(node, stamped(value, moment(self.twin.at)))

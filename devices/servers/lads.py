@@ -294,7 +294,7 @@ class LadsServer:
             else:
                 continue
             old = unit.twin.targets.get(tag, 0.0)
-            await unit.write(item.NodeId, double(old))
+            await unit.write(item.NodeId, double(old), again=True)
 
     async def _aim(self, unit: FunctionalUnit, tag: str, written: ua.DataValue) -> None:
         value = written.Value.Value if written.Value else None

@@ -21,7 +21,7 @@ from batches.quantities import Quantity, parse
 from devices.base import DeviceRefused, DeviceUnreachable
 from devices.bench import Bench
 from devices.lads import LADS, TRANSITIONS, Command, State, pair, pairs_in
-from devices.lads_client import CallRefused, Map, below, call, content, learn, plain, values
+from devices.lads_client import CallRefused, Map, below, call, content, learn, plain, values, within
 from devices.servers.faults import FAULTS
 from devices.servers.lads import ABRUPT, LadsServer
 from devices.servers.memory import Memory
@@ -277,6 +277,47 @@ def test_nonsense_in_a_call_is_refused_and_the_server_goes_on(plant: ServedPlant
 
     asyncio.run(story())
     assert plant.twins[reactor].runs == {}
+
+
+# -- limits ----------------------------------------------------------------------------------------
+
+
+class Late(asyncio.CancelledError):
+    """As the library raises it when a reply arrives at the moment of the limit."""
+
+
+async def arriving_late() -> None:
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        raise Late from None
+
+
+def test_a_reply_at_the_moment_of_the_limit_is_no_cancellation() -> None:
+    async def story() -> None:
+        with pytest.raises(TimeoutError):
+            async with within(asyncio.get_running_loop().time() + 0.01):
+                await arriving_late()
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    asyncio.run(story())
+
+
+def test_a_cancellation_stays_one() -> None:
+    async def limited() -> None:
+        async with within(asyncio.get_running_loop().time() + 30):
+            await arriving_late()
+
+    async def story() -> None:
+        task = asyncio.create_task(limited())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(story())
 
 
 # -- key-value pairs -------------------------------------------------------------------------------
