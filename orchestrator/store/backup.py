@@ -6,6 +6,7 @@ A PostgreSQL record is backed up with pg_dump or by its server's own means
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from batches.errors import BadInput, StoreError
 from orchestrator.store.database import Database
@@ -39,7 +40,7 @@ def backup(database: Database, path: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
-    reading = sqlite.connect(f"file:{source}?mode=ro", uri=True)
+    reading = sqlite.connect(f"file:{quote(str(source))}?mode=ro", uri=True)
     writing = sqlite.connect(str(target))
     try:
         reading.backup(writing)

@@ -69,7 +69,7 @@ class LeaseLost(StoreError):
     """Another process writes this record, or has taken it over."""
 
 
-def database_at(url: str, *, lease_seconds: float) -> Database:
+def database_at(url: str, *, lease_seconds: float = 10.0) -> Database:
     """The record's database at `sqlite:///path` or `postgresql://…`, checked. Raises BadInput, StoreError."""
     address = read_address(url)
     if address.get_backend_name() == "sqlite":

@@ -8,7 +8,8 @@ does not start.
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, Executable, create_engine, event
 
@@ -20,7 +21,8 @@ from orchestrator.store.filelock import lock, unlock
 from orchestrator.store.guard import guard
 from orchestrator.store.migrate import HISTORIAN, upgrade
 
-SETTINGS: dict[str, tuple[str, Any]] = {
+Settings: TypeAlias = Mapping[str, tuple[str, Any]]
+SETTINGS: Settings = {
     "journal_mode": ("WAL", "wal"),
     "synchronous": ("FULL", 2),
     "foreign_keys": ("ON", 1),
@@ -53,7 +55,7 @@ def check_version(version: str = sqlite.sqlite_version) -> None:
         )
 
 
-def configure(connection: sqlite.Connection, settings: Mapping[str, tuple[str, Any]] = SETTINGS) -> None:
+def configure(connection: sqlite.Connection, settings: Settings = SETTINGS) -> None:
     """Set and read back every setting of a new connection. Raises StoreError for one that did not take."""
     for name, (value, expected) in settings.items():
         try:
@@ -69,10 +71,14 @@ def configure(connection: sqlite.Connection, settings: Mapping[str, tuple[str, A
             )
 
 
-def sqlite_engine(path: Path, begin: str, settings: Mapping[str, tuple[str, Any]] = SETTINGS) -> Engine:
-    """An engine whose connections are configured and whose transactions start with `begin`."""
+def sqlite_engine(path: Path, begin: str, settings: Settings = SETTINGS, *, create: bool = True) -> Engine:
+    """An engine whose connections are configured and whose transactions start with `begin`.
+
+    Without `create` a file that is not there is an error, not an empty database.
+    """
+    mode = {"mode": "rwc" if create else "rw", "uri": "true"}
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite", database=f"file:{quote(str(path))}", query=mode),
         module=sqlite,
         connect_args={"isolation_level": None, "check_same_thread": False},
     )
@@ -84,7 +90,7 @@ def sqlite_engine(path: Path, begin: str, settings: Mapping[str, tuple[str, Any]
 def sqlite_historian(address: URL) -> Engine:
     """The historian's file, migrated. A power cut may cost it the last commits, never its soundness."""
     check_version()
-    engine = sqlite_engine(file_of(address), "BEGIN IMMEDIATE", SETTINGS | {"synchronous": ("NORMAL", 1)})
+    engine = sqlite_engine(file_of(address), "BEGIN IMMEDIATE", {**SETTINGS, "synchronous": ("NORMAL", 1)})
     upgrade(engine, HISTORIAN)
     return engine
 
@@ -108,7 +114,7 @@ class SqliteDatabase:
         check_version()
         self.path = file_of(address)
         self.name = str(self.path)
-        self.reader = sqlite_engine(self.path, "BEGIN")
+        self.reader = sqlite_engine(self.path, "BEGIN", create=False)
         event.listen(self.reader, "connect", _only_read)
 
     def owner(self) -> Engine:

@@ -17,6 +17,7 @@ from orchestrator import historian
 from orchestrator.store import migrate, tables
 from orchestrator.store.database import database_at
 from orchestrator.store.driver import sqlite
+from orchestrator.store.reader import Reader
 from orchestrator.store.sqlite import SETTINGS, check_version, configure, sound, sqlite_engine
 from orchestrator.store.store import DatabaseStore
 from tests.orchestrator.store.conftest import Open
@@ -61,6 +62,23 @@ def test_every_setting_is_read_back(tmp_path: Path) -> None:
         "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1,
         "cell_size_check": 1, "trusted_schema": 0, "mmap_size": 0, "busy_timeout": 5000,
     }  # fmt: skip
+
+
+def test_reading_makes_no_file(tmp_path: Path) -> None:
+    reader = Reader(database_at(f"sqlite:///{tmp_path / 'kweek.db'}").reader)
+    with pytest.raises(StoreError, match="The record cannot be read: unable to open database file"):
+        reader.streams("")
+    reader.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_may_have_any_name(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'Löwe & 50 % #1.db'}"
+    store = DatabaseStore(url)
+    write(store, item("batch/B-1"))
+    assert len(list(store.read("batch/B-1"))) == 1
+    store.close()
+    assert (tmp_path / "Löwe & 50 % #1.db").exists()
 
 
 def test_a_setting_that_does_not_take_is_an_error() -> None:
