@@ -26,8 +26,8 @@ from batches.procedure import (
     unit_procedures,
 )
 from batches.quantities import Quantity, duration
-from batches.record import BatchState, OpenPhase
 from batches.recipe import Hold, PhaseCall, Recipe
+from batches.record import BatchState, OpenPhase
 from batches.states import ACCEPTED, AUTOMATIC, Command, State, after, end_of
 from batches.steps import First, Step, Value, Wait, plain
 from batches.tasks import tasks_of
@@ -65,11 +65,15 @@ def decide(state: BatchState, decision: Decision, at: datetime) -> list[Draft]:
     return drafts
 
 
-def create(number: str, recipe: Recipe, identity: str, simulated: bool, software: str, actor: Actor) -> Decision:
+def create(
+    number: str, recipe: Recipe, identity: str, simulated: bool, software: str, actor: Actor
+) -> Decision:
     """A batch from an approved recipe. The recipe's content is kept in its first entry (P4-instr)."""
     needs = any(material.identity for material in recipe.materials.values())
     if needs and not identity:
-        raise BadInput(f"The recipe '{recipe.name}' needs the chain-of-identity number of the material; give it.")
+        raise BadInput(
+            f"The recipe '{recipe.name}' needs the chain-of-identity number of the material; give it."
+        )
     yield Draft("batch_created", {
         "number": number, "recipe": recipe.name, "recipe_version": recipe.version, "digest": recipe.digest,
         "content": recipe.content, "product": recipe.product.name, "identity": identity, "simulated": simulated,
@@ -129,7 +133,9 @@ def settled(state: BatchState) -> bool:
         return False
     if state.state == "Running":
         return ready(state.known_recipe().procedure, state.progress).done
-    open_ones = [at for path, at in state.elements.items() if path and at not in ("Complete", "Stopped", "Aborted")]
+    open_ones = [
+        at for path, at in state.elements.items() if path and at not in ("Complete", "Stopped", "Aborted")
+    ]
     return all(at == wanted for at in open_ones)
 
 
@@ -199,6 +205,7 @@ def _late(state: BatchState, path: str, limit: tuple[datetime, str, str], now: d
 
 
 def hold_plain(hold: Hold) -> PlainDict:
+    """A phase's hold as its start entry keeps it."""
     longest = None if hold.longest is None else hold.longest.plain()
     return {"safe": hold.safe, "longest": longest, "otherwise": hold.otherwise}
 
@@ -237,7 +244,9 @@ def _iterate(state: BatchState, action: Iterate) -> Decision:
         yield Draft("iterated", {"path": action.path, "iteration": action.iteration})
         return
     if not satisfied:
-        sentence = f"The repeat '{action.path}' ended after {node.at_most} rounds without reaching {node.until}."
+        sentence = (
+            f"The repeat '{action.path}' ended after {node.at_most} rounds without reaching {node.until}."
+        )
         yield deviation(state, "major", sentence, action.path)
     yield Draft("repeat_finished", {
         "path": action.path, "iterations": action.iteration - 1, "satisfied": satisfied,
@@ -262,12 +271,17 @@ def dues(step: Step, now: datetime, phase: OpenPhase) -> tuple[datetime | None, 
             return (now + duration(step.duration),)
         case First():
             ends = None if step.within is None else phase.started_at + duration(step.within)
-            return (*(now + duration(o.duration) if isinstance(o, Wait) else None for o in step.options), ends)
+            return (
+                *(now + duration(o.duration) if isinstance(o, Wait) else None for o in step.options),
+                ends,
+            )
         case _:
             return ()
 
 
-def ask(state: BatchState, path: str, step: Step, unit: str, now: datetime, by_hand: PlainDict | None = None) -> Decision:
+def ask(
+    state: BatchState, path: str, step: Step, unit: str, now: datetime, by_hand: PlainDict | None = None
+) -> Decision:
     """Record what a phase asks for, before anything is done about it. `by_hand`: the content of the
     task where `unit` is manual."""
     phase = state.phase(path)
@@ -290,7 +304,13 @@ def done(
     """The outcome of the step a phase waits for. `more`: task, signature, late, performer, by_hand,
     due and fired (of a late timer), measured, reconciled, decision."""
     step = state.step(path)
-    body: PlainDict = {"path": path, "number": step.number, "attempt": step.attempt, "reply": plain(reply), **more}
+    body: PlainDict = {
+        "path": path,
+        "number": step.number,
+        "attempt": step.attempt,
+        "reply": plain(reply),
+        **more,
+    }
     yield Draft("step_done", body, actor, happened_at=happened_at)
 
 
@@ -311,7 +331,12 @@ def _trouble(state: BatchState, path: str, kind: str, sentence: str) -> Decision
         "path": path, "number": step.number, "attempt": step.attempt, "command": step.command, "sentence": sentence,
     })  # fmt: skip
     yield from hold_by_system(state, up, sentence)
-    content: PlainDict = {"text": sentence, "step": step.step, "unit": step.unit, "options": TROUBLE_OPTIONS[kind]}
+    content: PlainDict = {
+        "text": sentence,
+        "step": step.step,
+        "unit": step.unit,
+        "options": TROUBLE_OPTIONS[kind],
+    }
     task_kind = "failed" if kind == "step_failed" else "in_doubt"
     yield open_task(state, path, task_kind, "supervisor", content)
 
@@ -322,7 +347,9 @@ TROUBLE_OPTIONS: dict[str, Sequence[Plain]] = {
 }
 
 
-def open_task(state: BatchState, path: str, kind: str, role: str, content: PlainDict, people: int = 1) -> Draft:
+def open_task(
+    state: BatchState, path: str, kind: str, role: str, content: PlainDict, people: int = 1
+) -> Draft:
     """A task that is not a step's."""
     task: PlainDict = {
         "id": f"{state.number}-T{state.tasks_opened + 1:04}", "kind": kind, "role": role, "content": content,
@@ -331,7 +358,9 @@ def open_task(state: BatchState, path: str, kind: str, role: str, content: Plain
     return Draft("task_opened", {"path": path, "task": task})
 
 
-def finish_phase(state: BatchState, call: PhaseCall, path: str, results: Mapping[str, Value], now: datetime) -> Decision:
+def finish_phase(
+    state: BatchState, call: PhaseCall, path: str, results: Mapping[str, Value], now: datetime
+) -> Decision:
     """A phase has returned its results."""
     recipe = state.known_recipe()
     limit = call.then_within
@@ -389,4 +418,6 @@ def roles_free(state: BatchState, finished: str) -> list[str]:
 
 def text_of(step: PlainDict) -> str:
     """A step in a few words, for sentences and lists."""
-    return f"{text_in(step, 'step')} {step.get('tag') or step.get('action') or step.get('name') or ''}".strip()
+    return (
+        f"{text_in(step, 'step')} {step.get('tag') or step.get('action') or step.get('name') or ''}".strip()
+    )

@@ -26,14 +26,19 @@ MAY_COUNTERSIGN = ("operator", "supervisor", "qa", "qp")
 
 
 def next_id(state: BatchState) -> str:
+    """The id the next departure of this batch gets."""
     return f"C-{state.number}-{len(state.departures) + 1}"
 
 
-def request(state: BatchState, change: PlainDict, reason: str, urgent: bool, actor: Actor, now: datetime) -> Decision:
+def request(
+    state: BatchState, change: PlainDict, reason: str, urgent: bool, actor: Actor, now: datetime
+) -> Decision:
     """Ask for a departure. `change`, by kind: skip {path, values}; repeat {path, after}; add {after,
     phase}; parameter {path, name, value}; formula {name, value}. Raises BadInput, Refused, NotPermitted."""
     if actor.role not in MAY_REQUEST:
-        raise NotPermitted(f"A departure is requested by an {', '.join(MAY_REQUEST)}; your role is {actor.role}.")
+        raise NotPermitted(
+            f"A departure is requested by an {', '.join(MAY_REQUEST)}; your role is {actor.role}."
+        )
     if not reason.strip():
         raise BadInput("A departure needs a reason; say why the recipe cannot be followed.")
     if state.ended:
@@ -44,7 +49,9 @@ def request(state: BatchState, change: PlainDict, reason: str, urgent: bool, act
     yield Draft("departure_requested", body, actor)
 
 
-def decide(state: BatchState, identity: str, approve: bool, reason: str, actor: Actor, now: datetime) -> Decision:
+def decide(
+    state: BatchState, identity: str, approve: bool, reason: str, actor: Actor, now: datetime
+) -> Decision:
     """Approve, countersign, confirm or reject. Raises NotFound, NotPermitted, Refused."""
     found = state.departures.get(identity)
     if found is None:
@@ -57,7 +64,9 @@ def decide(state: BatchState, identity: str, approve: bool, reason: str, actor: 
         body["confirm_by"] = stamp(now + CONFIRM_WITHIN)
     yield Draft("departure_decided", body, actor)
     if status in ("applied", "applied_unconfirmed"):
-        yield deviation(state, "major", f"Departure {identity}: {found.reason}", _path(found.change), found.entry)
+        yield deviation(
+            state, "major", f"Departure {identity}: {found.reason}", _path(found.change), found.entry
+        )
 
 
 def _status(found: Departure, approve: bool, actor: Actor) -> str:
@@ -117,7 +126,9 @@ def _check(state: BatchState, change: PlainDict) -> None:
                 raise BadInput(f"The recipe's formula has no value '{change['name']}'.")
             decode(change.get("value"))
         case kind:
-            raise BadInput(f"'{kind}' is no departure; the kinds are skip, repeat, add, parameter and formula.")
+            raise BadInput(
+                f"'{kind}' is no departure; the kinds are skip, repeat, add, parameter and formula."
+            )
 
 
 def _text(change: PlainDict, key: str) -> str:
@@ -149,7 +160,9 @@ def _not_started(state: BatchState, path: str) -> PhaseCall:
 def _check_phase(change: PlainDict) -> None:
     found = change.get("phase")
     if not isinstance(found, Mapping):
-        raise BadInput("The phase to add is given as 'phase', as in a recipe: {'wash@1': {…}, 'as': 'extra_wash'}.")
+        raise BadInput(
+            "The phase to add is given as 'phase', as in a recipe: {'wash@1': {…}, 'as': 'extra_wash'}."
+        )
     call = phase_call(found)
     if not call.alias:
         raise BadInput("The phase to add needs a name of its own: 'as'.")
@@ -159,8 +172,16 @@ def _check_phase(change: PlainDict) -> None:
 def _may_insert(state: BatchState, after: str) -> None:
     _find(state, after)
     up = after.split("/")[0]
-    order = [path for path, node in walk_nodes(state.known_recipe().procedure, "", state.progress) if isinstance(node, PhaseCall)]
-    later = [path for path in order[order.index(after) + 1 :] if path.startswith(f"{up}/") and path in state.progress.started]
+    order = [
+        path
+        for path, node in walk_nodes(state.known_recipe().procedure, "", state.progress)
+        if isinstance(node, PhaseCall)
+    ]
+    later = [
+        path
+        for path in order[order.index(after) + 1 :]
+        if path.startswith(f"{up}/") and path in state.progress.started
+    ]
     if later:
         raise Refused(f"'{later[-1]}' has started after '{after}'; add the phase after it.")
 
@@ -173,7 +194,9 @@ def close_deviation(state: BatchState, identity: str, conclusion: str, actor: Ac
     if found is None or found.status != "open":
         raise NotFound(f"Batch {state.number} has no open deviation {identity}.")
     if not conclusion.strip():
-        raise BadInput("A deviation is closed with a conclusion: what was found, and what it means for the batch.")
+        raise BadInput(
+            "A deviation is closed with a conclusion: what was found, and what it means for the batch."
+        )
     yield Draft("deviation_closed", {"id": identity, "conclusion": conclusion}, actor)
 
 
@@ -182,7 +205,9 @@ def close_deviation(state: BatchState, identity: str, conclusion: str, actor: Ac
 CORRECTABLE = frozenset({"step_done", "task_answered", "note_added", "by_hand", "lot_received"})
 
 
-def correct(state: BatchState, entry: Entry, later: Sequence[Entry], new: Plain, reason: str, actor: Actor) -> Decision:
+def correct(
+    state: BatchState, entry: Entry, later: Sequence[Entry], new: Plain, reason: str, actor: Actor
+) -> Decision:
     """A correction names the old entry and says why; it never alters a reply that was replayed.
 
     It flags what was calculated or decided from the value, and opens a deviation if anything was.
@@ -195,7 +220,9 @@ def correct(state: BatchState, entry: Entry, later: Sequence[Entry], new: Plain,
     body = entry.content()
     old = body.get("reply", body.get("answer", body.get("text")))
     if plain(decode(new)) == old:
-        raise BadInput(f"The correction of entry {entry.number} says the same as before; enter the right value.")
+        raise BadInput(
+            f"The correction of entry {entry.number} says the same as before; enter the right value."
+        )
     affected = [*_affected(state, entry, later)]
     yield Draft("corrected", {
         "entry": entry.number, "old": old, "new": plain(decode(new)), "reason": reason, "affected": affected,
@@ -203,7 +230,9 @@ def correct(state: BatchState, entry: Entry, later: Sequence[Entry], new: Plain,
     if affected:
         numbers = ", ".join(map(str, affected))
         sentence = f"Entry {entry.number} was corrected after entries {numbers} had followed from it; judge them again."
-        yield deviation(state, "major", sentence, text_in(body, "path") if "path" in body else "", entry.number)
+        yield deviation(
+            state, "major", sentence, text_in(body, "path") if "path" in body else "", entry.number
+        )
 
 
 def _affected(state: BatchState, entry: Entry, later: Sequence[Entry]) -> Iterator[int]:

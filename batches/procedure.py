@@ -16,17 +16,23 @@ from batches.steps import Value
 
 @dataclass(frozen=True, slots=True)
 class StartUnitProcedure:
+    """A unit procedure may begin, once it has its units."""
+
     path: str
     node: UnitProcedure
 
 
 @dataclass(frozen=True, slots=True)
 class FinishUnitProcedure:
+    """Everything in a unit procedure is done."""
+
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class StartPhase:
+    """A phase may start."""
+
     path: str
     node: PhaseCall
 
@@ -41,6 +47,8 @@ class TakeValue:
 
 @dataclass(frozen=True, slots=True)
 class Choose:
+    """A choice is to be made, by its recorded conditions."""
+
     path: str
     node: Choice
 
@@ -81,6 +89,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
+    """What a part of the tree offers now, and whether it is done."""
+
     done: bool
     actions: tuple[Action, ...] = ()
 
@@ -95,6 +105,7 @@ def ready(procedure: tuple[Node, ...], progress: Progress) -> Walk:
 
 
 def join(prefix: str, name: str) -> str:
+    """The path of an element below `prefix`."""
     return f"{prefix}/{name}" if prefix else name
 
 

@@ -175,6 +175,8 @@ class Calculate:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """A sequence of phases (ISA-88 operation)."""
+
     name: str
     body: "tuple[Node, ...]"
     place: Place = field(default=Place(), compare=False)
@@ -194,6 +196,8 @@ class UnitProcedure:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
+    """Branches that go on side by side; all must end."""
+
     name: str
     branches: "tuple[tuple[Node, ...], ...]"
     place: Place = field(default=Place(), compare=False)

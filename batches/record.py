@@ -79,6 +79,8 @@ class Task:
 
 @dataclass(slots=True)
 class Deviation:
+    """A quality record: something departed from what the recipe or a rule demands."""
+
     id: str
     severity: str
     text: str
@@ -188,12 +190,16 @@ class BatchState:
     def apply(self, entry: Entry) -> None:
         """Fold one entry. Raises RecordError naming the entry if it cannot stand here."""
         if entry.number != self.entries + 1:
-            raise RecordError(f"Entry {self.entries + 1} is missing: {entry.number} ({entry.kind}) stands there.")
+            raise RecordError(
+                f"Entry {self.entries + 1} is missing: {entry.number} ({entry.kind}) stands there."
+            )
         handler = HANDLERS.get(entry.kind)
         if handler is None:
             raise RecordError(f"Entry {entry.number} is of the unknown kind '{entry.kind}'.")
         if (self.entries == 0) != (entry.kind == "batch_created"):
-            raise RecordError(f"Entry {entry.number} is {entry.kind}: batch_created stands first and only there.")
+            raise RecordError(
+                f"Entry {entry.number} is {entry.kind}: batch_created stands first and only there."
+            )
         try:
             handler(self, entry, entry.content())
         except KweekError as error:
@@ -414,7 +420,13 @@ def _close_task(state: BatchState, task: Task, entry: Entry) -> None:
 
 
 def _deviation_opened(state: BatchState, entry: Entry, body: PlainDict) -> None:
-    found = Deviation(text_in(body, "id"), text_in(body, "severity"), text_in(body, "text"), text_in(body, "path"), entry.number)
+    found = Deviation(
+        text_in(body, "id"),
+        text_in(body, "severity"),
+        text_in(body, "text"),
+        text_in(body, "path"),
+        entry.number,
+    )
     state.deviations[found.id] = found
 
 
@@ -426,7 +438,9 @@ def _deviation_closed(state: BatchState, entry: Entry, body: PlainDict) -> None:
 
 
 def _departure_requested(state: BatchState, entry: Entry, body: PlainDict) -> None:
-    found = Departure(text_in(body, "id"), dict_in(body, "change"), text_in(body, "reason"), entry.actor.id, entry.number)
+    found = Departure(
+        text_in(body, "id"), dict_in(body, "change"), text_in(body, "reason"), entry.actor.id, entry.number
+    )
     found.people.append(entry.actor.id)
     state.departures[found.id] = found
 
@@ -457,7 +471,9 @@ def _amend(state: BatchState, change: PlainDict) -> None:
             node = find(state.known_recipe().procedure, text_in(change, "path"), progress)
             if not isinstance(node, PhaseCall):
                 raise RecordError(f"'{change.get('path')}' is not a phase")
-            progress.added.setdefault(text_in(change, "after"), []).append(replace(node, name=text_in(change, "name")))
+            progress.added.setdefault(text_in(change, "after"), []).append(
+                replace(node, name=text_in(change, "name"))
+            )
         case "parameter":
             target = progress.changed.setdefault(text_in(change, "path"), {})
             target[text_in(change, "name")] = decode(change["value"])

@@ -11,8 +11,8 @@ from batches.errors import BadInput, IdentityMismatch
 from batches.numbers import sample_number
 from batches.plain import Plain, PlainDict, dict_in, list_in, text_in
 from batches.quantities import Quantity, from_plain, is_quantity, parse
-from batches.record import BatchState, Task
 from batches.recipe import SamplePlan, Test
+from batches.record import BatchState, Task
 from batches.steps import (
     Ask,
     Consume,
@@ -91,7 +91,12 @@ def _content(
             given, options = plain(step.given), list(step.options)
             return ("decide", step.role, {"text": step.question, "options": options, "given": given}, option)
         case Scan():
-            return ("scan", step.role, {"text": step.text, "expects": step.expects, "unit": step.unit}, option)
+            return (
+                "scan",
+                step.role,
+                {"text": step.text, "expects": step.expects, "unit": step.unit},
+                option,
+            )
         case Sign():
             return ("sign", step.role, {"text": step.text, "meaning": step.meaning}, option)
         case Consume():
@@ -144,10 +149,13 @@ def _result(state: BatchState, step: Result) -> PlainDict:
     number = taken[-1] if taken else ""
     text = f"Enter the results of sample {step.sample} ({number or 'not taken by this batch'})."
     fields: PlainDict = {name: plain(field_of(test)) for name, test in plan.tests.items()}
-    return {"text": text, "sample": step.sample, "number": number, "fields": fields}
+    return {
+        "text": text, "sample": step.sample, "number": number, "fields": fields, "turnaround": plan.turnaround.plain()
+    }  # fmt: skip
 
 
 def plan_of(state: BatchState, sample: str) -> SamplePlan:
+    """The planned sample. Raises BadInput."""
     plan = state.known_recipe().samples.get(sample)
     if plan is None:
         raise BadInput(f"The sampling plan of the recipe has no sample '{sample}'.")
@@ -155,6 +163,7 @@ def plan_of(state: BatchState, sample: str) -> SamplePlan:
 
 
 def field_of(test: Test) -> Field:
+    """The field in which a test's result is entered."""
     label = f"{test.attribute} ({test.method})" if test.method else test.attribute
     return Field(test.kind, test.unit, test.low, test.high, test.options, test.critical, label)
 
@@ -223,7 +232,9 @@ def _chosen(task: Task, answer: PlainDict) -> str:
     options = list_in(task.content, "options")
     choice = answer.get("choice")
     if choice not in options:
-        raise BadInput(f"'{choice}' is not an option of task {task.id}; choose one of: {', '.join(map(str, options))}.")
+        raise BadInput(
+            f"'{choice}' is not an option of task {task.id}; choose one of: {', '.join(map(str, options))}."
+        )
     return cast("str", choice)
 
 
@@ -256,7 +267,9 @@ def entered(name: str, field: PlainDict, value: Plain) -> Value:
         case "choice":
             if value in list_in(field, "options"):
                 return cast("str", value)
-            raise BadInput(f"'{name}' is one of {', '.join(map(str, list_in(field, 'options')))}, not {value!r}.")
+            raise BadInput(
+                f"'{name}' is one of {', '.join(map(str, list_in(field, 'options')))}, not {value!r}."
+            )
         case _:
             if isinstance(value, str) and value.strip() and len(value) <= 4000:
                 return value
@@ -271,9 +284,13 @@ def _quantity(name: str, field: PlainDict, value: Plain) -> Quantity:
     try:
         found.to(unit)
     except BadInput as error:
-        raise BadInput(f"'{name}' is measured in {unit or 'a bare number'}, not '{found}'; enter it so.") from error
+        raise BadInput(
+            f"'{name}' is measured in {unit or 'a bare number'}, not '{found}'; enter it so."
+        ) from error
     for bound, sign in (("low", 1), ("high", -1)):
         limit = field[bound]
         if is_quantity(limit) and found.compare(from_plain(limit)) * sign < 0:
-            raise BadInput(f"'{name}' = {found} is not plausible ({bound} limit {from_plain(limit)}); check and enter again.")
+            raise BadInput(
+                f"'{name}' = {found} is not plausible ({bound} limit {from_plain(limit)}); check and enter again."
+            )
     return found

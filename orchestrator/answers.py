@@ -37,7 +37,13 @@ class Signature:
     zone: str
 
     def plain(self) -> dict[str, Plain]:
-        return {"name": self.name, "user_name": self.user_name, "role": self.role, "meaning": self.meaning, "zone": self.zone}
+        return {
+            "name": self.name,
+            "user_name": self.user_name,
+            "role": self.role,
+            "meaning": self.meaning,
+            "zone": self.zone,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +95,17 @@ class Answers:
             return state.tasks[task_id]
         if task_id in state.closed:
             person, at = state.closed[task_id]
-            raise Conflict(f"Task {task_id} was answered by {person} at {stamp(at)}; look at the list of open tasks.")
+            raise Conflict(
+                f"Task {task_id} was answered by {person} at {stamp(at)}; look at the list of open tasks."
+            )
         raise NotFound(f"Batch {state.number} has no task {task_id}; look at the list of open tasks.")
 
     def _may_answer(self, task: Task, actor: Actor, signature: Signature | None, late: Late | None) -> None:
         if actor.role not in ANSWERS_FOR.get(task.role, ()):
             allowed = " or ".join(ANSWERS_FOR.get(task.role, (task.role,)))
-            raise NotPermitted(f"Task {task.id} is for the role {allowed}; your role is {actor.role or 'none'}.")
+            raise NotPermitted(
+                f"Task {task.id} is for the role {allowed}; your role is {actor.role or 'none'}."
+            )
         if any(person == actor.id for person, _ in task.answers):
             raise NotPermitted(f"Task {task.id} needs a second person; you have answered it already.")
         if task.kind in SIGNED and signature is None:
@@ -123,7 +133,9 @@ class Answers:
         if task.people > 1 and len(task.answers) + 1 < task.people:
             reply_of(state, task, answer)
             body: PlainDict = {**more, "answer": answer, "closes": False}
-            decision = iter((Draft("task_answered", body, actor, happened_at=late.happened_at if late else None),))
+            decision = iter(
+                (Draft("task_answered", body, actor, happened_at=late.happened_at if late else None),)
+            )
             status = "awaiting_verification" if task.step else "awaiting_second"
             return self._engine.commit(self._engine.batch_part(state.number, decision), reply=reply), status
         if task.step:
@@ -137,7 +149,9 @@ class Answers:
         runner, given = self._runner(state), answer
         if task.answers:
             if not isinstance(answer, Mapping) or answer.get("verified") is not True:
-                raise BadInput(f"Task {task.id} waits for its check: answer {{'verified': true}}, or reject it by a correction.")
+                raise BadInput(
+                    f"Task {task.id} waits for its check: answer {{'verified': true}}, or reject it by a correction."
+                )
             more["performer"], given = task.answers[0][0], task.answers[0][1]
         value = reply_of(state, task, given)
         parts = self._parts(state, task, value, actor)
@@ -152,13 +166,22 @@ class Answers:
     def _parts(self, state: BatchState, task: Task, value: Value, actor: Actor) -> list[Part]:
         if task.kind != "consume":
             return []
-        number, material = cast("str", value), state.known_recipe().materials[text_in(task.content, "material")]
+        number, material = (
+            cast("str", value),
+            state.known_recipe().materials[text_in(task.content, "material")],
+        )
         lot = self._engine.lots.get(number)
         if lot is None:
             raise BadInput(f"There is no lot {number}; scan the lot label of {material.name}.")
         quantity, now = from_plain(task.content["quantity"]), self._engine.clock.now()
-        drafts = materials.consume(lot, material, quantity, state.number, task.path, state.identity, now, actor)
-        opened = () if lot.opened_at or not material.use_within else materials.open_lot(lot, material, "opened", now, actor)
+        drafts = materials.consume(
+            lot, material, quantity, state.number, task.path, state.identity, now, actor
+        )
+        opened = (
+            ()
+            if lot.opened_at or not material.use_within
+            else materials.open_lot(lot, material, "opened", now, actor)
+        )
         return [(f"lot/{number}", (*opened, *drafts))]
 
     def _runner(self, state: BatchState) -> BatchRunner:
@@ -176,7 +199,9 @@ class Answers:
         body: dict[str, Plain] = {**more, "answer": answer, "closes": True}
         match task.kind:
             case "failed" | "in_doubt":
-                return self._trouble(state, task, actor, cast("PlainDict", answer), cast("str", value), body, reply)
+                return self._trouble(
+                    state, task, actor, cast("PlainDict", answer), cast("str", value), body, reply
+                )
             case "restart" | "reconcile":
                 if task.kind == "reconcile":
                     return self._close(state, body | {"goes_on": task.path}, actor, reply=reply)
@@ -226,7 +251,9 @@ class Answers:
             more={"decision": choice, "reason": reason, "task": task.id},
         )  # fmt: skip
 
-    def _dispose(self, state: BatchState, body: PlainDict, actor: Actor, reply: Replying | None) -> Submission:
+    def _dispose(
+        self, state: BatchState, body: PlainDict, actor: Actor, reply: Replying | None
+    ) -> Submission:
         given_back = [*state.units.values()]
 
         def then() -> Decision:
@@ -239,13 +266,17 @@ class Answers:
         self._engine.allocate()
         return submission
 
-    async def _keep_refusal(self, state: BatchState, what: str, path: str, actor: Actor, error: KweekError) -> None:
+    async def _keep_refusal(
+        self, state: BatchState, what: str, path: str, actor: Actor, error: KweekError
+    ) -> None:
         draft = commands.refused(what, path, str(error), actor)
         await self._engine.commit(self._engine.batch_part(state.number, iter((draft,)))).durable
 
     # --- commands and the rest ------------------------------------------------------------------------------
 
-    async def command(self, number: str, path: str, given: str, actor: Actor, reason: str, reply: Replying | None = None) -> None:
+    async def command(
+        self, number: str, path: str, given: str, actor: Actor, reason: str, reply: Replying | None = None
+    ) -> None:
         """Start, pause, resume, hold, restart, stop, abort, reset. Refusals are kept in the record."""
         if given not in COMMANDS:
             raise BadInput(f"'{given}' is no command; the commands are {', '.join(COMMANDS)}.")
@@ -294,7 +325,9 @@ class Answers:
         decision = departures.decide(state, identity, approve, reason, actor, self._engine.clock.now())
         await self._commit(number, f"decision on {identity}", decision, actor, reply)
 
-    async def close_deviation(self, number: str, identity: str, conclusion: str, actor: Actor, reply: Replying | None = None) -> None:
+    async def close_deviation(
+        self, number: str, identity: str, conclusion: str, actor: Actor, reply: Replying | None = None
+    ) -> None:
         """QA closes a deviation with its conclusion."""
         state = self._engine.live(number)
         decision = departures.close_deviation(state, identity, conclusion, actor)
@@ -307,11 +340,17 @@ class Answers:
         """Work that was done by hand while the system was down: it will not be done again."""
         state = self._engine.live(number)
         if path not in state.elements:
-            raise BadInput(f"'{path}' has not begun in batch {number}; name the unit procedure the work was for.")
+            raise BadInput(
+                f"'{path}' has not begun in batch {number}; name the unit procedure the work was for."
+            )
         if unit not in state.units.values():
-            raise BadInput(f"{unit} is not a unit of batch {number}; name one of {', '.join(sorted(set(state.units.values())))}.")
+            raise BadInput(
+                f"{unit} is not a unit of batch {number}; name one of {', '.join(sorted(set(state.units.values())))}."
+            )
         if late.happened_at > self._engine.clock.now() or late.performer == late.checker:
-            raise BadInput("Work by hand lies in the past and is checked by another person than its performer.")
+            raise BadInput(
+                "Work by hand lies in the past and is checked by another person than its performer."
+            )
         body: PlainDict = {
             "path": path, "unit": unit, "action": action, "parameters": plain(decode(parameters)),
             "results": plain(decode(results)), "late": late.plain(actor.id),
@@ -319,7 +358,9 @@ class Answers:
         draft = Draft("by_hand", body, actor, happened_at=late.happened_at)
         await self._commit(number, "work by hand", iter((draft,)), actor, reply)
 
-    async def _commit(self, number: str, what: str, decision: Decision, actor: Actor, reply: Replying | None) -> None:
+    async def _commit(
+        self, number: str, what: str, decision: Decision, actor: Actor, reply: Replying | None
+    ) -> None:
         """Commit a person's decision; what is refused is kept in the record."""
         state = self._engine.live(number)
         try:

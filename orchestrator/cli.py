@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
 recipe_app = typer.Typer(no_args_is_help=True, help="Check and list master recipes.")
 people_app = typer.Typer(no_args_is_help=True, help="Add the first administrator.")
 upgrade_app = typer.Typer(no_args_is_help=True, help="Before an upgrade.")
@@ -42,7 +44,9 @@ def sentences() -> Iterator[None]:
 
 @app.command()
 def demo(
-    recipe: Annotated[str, typer.Option(help="kidney-organoid, cart-autologous or a recipe file.")] = "kidney-organoid",
+    recipe: Annotated[
+        str, typer.Option(help="kidney-organoid, cart-autologous or a recipe file.")
+    ] = "kidney-organoid",
     out: Annotated[Path, typer.Option(help="Where the record is written.")] = Path("demo-out"),
     seed: Annotated[int, typer.Option(help="Seed of the scripted people.")] = 1,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live view.")] = False,
@@ -69,9 +73,13 @@ def serve(
 @app.command()
 def plant(
     file: Annotated[Path | None, typer.Argument(help="Plant file; default: the demonstration plant.")] = None,
-    virtual: Annotated[bool, typer.Option(help="Own a virtual clock that jumps when everybody rests.")] = False,
+    virtual: Annotated[
+        bool, typer.Option(help="Own a virtual clock that jumps when everybody rests.")
+    ] = False,
     clock_port: Annotated[int, typer.Option(help="Port of the virtual clock.")] = 4839,
-    folder: Annotated[Path, typer.Option(help="Where the simulated plant keeps its state.")] = Path("kweek-plant"),
+    folder: Annotated[Path, typer.Option(help="Where the simulated plant keeps its state.")] = Path(
+        "kweek-plant"
+    ),
 ) -> None:
     """Serve the simulated plant's twins on their protocols."""
     with sentences():
@@ -83,7 +91,9 @@ def plant(
 @recipe_app.command("check")
 def recipe_check(
     files: list[Path],
-    plant: Annotated[Path | None, typer.Option(help="Plant file; default KWEEK_PLANT, else the demonstration plant.")] = None,
+    plant: Annotated[
+        Path | None, typer.Option(help="Plant file; default KWEEK_PLANT, else the demonstration plant.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Check recipes: every finding with file, line, rule and a sentence. Exit 1 on errors."""
@@ -97,7 +107,9 @@ def recipe_check(
         else:
             for finding in found:
                 typer.echo(finding.text)
-            typer.echo(f"{len(files)} recipe{'s' if len(files) != 1 else ''} checked, {len(found)} finding(s).")
+            typer.echo(
+                f"{len(files)} recipe{'s' if len(files) != 1 else ''} checked, {len(found)} finding(s)."
+            )
         raise typer.Exit(any(finding.error for finding in found))
 
 
@@ -107,12 +119,16 @@ def recipe_list(json_: Json = False) -> None:
     with sentences():
         from orchestrator.recipe_files import shipped
 
-        rows = [{"recipe": r.name, "version": r.version, "title": r.title, "digest": r.digest} for r in shipped()]
+        rows = [
+            {"recipe": r.name, "version": r.version, "title": r.title, "digest": r.digest} for r in shipped()
+        ]
         if json_:
             typer.echo(json.dumps(rows, indent=1))
         else:
             for row in rows:
-                typer.echo(f"{row['recipe']:<18} {row['version']:>2}  {str(row['digest'])[:12]}  {row['title']}")
+                typer.echo(
+                    f"{row['recipe']:<18} {row['version']:>2}  {str(row['digest'])[:12]}  {row['title']}"
+                )
 
 
 @app.command()
@@ -143,7 +159,9 @@ def verify(file: Path, json_: Json = False) -> None:
 def people_add(
     user_name: str,
     full_name: Annotated[str, typer.Option(prompt=True, help="Name as it is printed with signatures.")],
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="KWEEK_PASSWORD")],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="KWEEK_PASSWORD")
+    ],
 ) -> None:
     """Add the first person, an administrator who adds the others; refused once there is one."""
     with sentences():
@@ -161,7 +179,9 @@ def upgrade_check() -> None:
         problems = check_upgrade()
         for problem in problems:
             typer.echo(problem)
-        typer.echo("Every open batch replays; this software may run them." if not problems else "Do not upgrade.")
+        typer.echo(
+            "Every open batch replays; this software may run them." if not problems else "Do not upgrade."
+        )
         raise typer.Exit(bool(problems))
 
 

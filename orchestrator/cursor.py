@@ -20,7 +20,9 @@ class Cursor:
     as the reply may be None. `recovered`: the step was asked by an engine that is gone.
     """
 
-    def __init__(self, path: str, call: PhaseCall, node: UnitProcedure, up: str, phase: Phase, open_: OpenPhase) -> None:
+    def __init__(
+        self, path: str, call: PhaseCall, node: UnitProcedure, up: str, phase: Phase, open_: OpenPhase
+    ) -> None:
         self.path, self.call, self.node, self.up = path, call, node, up
         self.run = begin(phase, cast("dict[str, Value]", decode(open_.parameters)))
         self.step: Step | None = None

@@ -35,6 +35,8 @@ from orchestrator.store.port import Item, Store, Submission
 
 Part = tuple[str, Iterable[Draft]]
 """A stream and what is decided for it."""
+
+
 class Historian(Protocol):
     """Where readings of tags go: beside the record, never in it."""
 
@@ -102,7 +104,9 @@ class Engine:
         if self.broken:
             raise StoreError(self.broken)
         at = self.clock.now()
-        drafts = [(stream, draft) for stream, decision in parts for draft in self._decide(stream, decision, at)]
+        drafts = [
+            (stream, draft) for stream, decision in parts for draft in self._decide(stream, decision, at)
+        ]
         try:
             kept = reply(drafts) if callable(reply) else reply
             submission = self.store.submit(Item(drafts, at, reply=kept))

@@ -13,7 +13,15 @@ from batches.errors import DeviceError
 from batches.plain import PlainDict
 from batches.quantities import Quantity
 from batches.steps import Do, Field, Program, Read, Set, Step, Transfer, plain
-from devices.base import Device, DeviceProtocolError, DeviceUnreachable, Outcome, Prompting, Reading, Repeatability
+from devices.base import (
+    Device,
+    DeviceProtocolError,
+    DeviceUnreachable,
+    Outcome,
+    Prompting,
+    Reading,
+    Repeatability,
+)
 from devices.drivers.manual import Manual
 from devices.plant import Plant
 from devices.unit import Unit, check_identity
@@ -63,7 +71,9 @@ def action_of(step: Act) -> tuple[str, Mapping[str, object]]:
 class PlantEquipment:
     """The plant's drivers, by unit."""
 
-    def __init__(self, plant: Plant, clock: ProcessClock, make: "Callable[[Unit, ProcessClock], Device]") -> None:
+    def __init__(
+        self, plant: Plant, clock: ProcessClock, make: "Callable[[Unit, ProcessClock], Device]"
+    ) -> None:
         self._plant, self._clock, self._make = plant, clock, make
         self._devices: dict[str, Device] = {}
         self._connecting: dict[str, asyncio.Lock] = {}

@@ -36,7 +36,6 @@ from orchestrator.replying import Replying
 from orchestrator.store.port import Submission
 from orchestrator.watching import watch_hold, watch_limits
 
-
 OnUnit = Set | Read | Do | Program | Transfer
 """Steps that address a unit."""
 
@@ -82,7 +81,12 @@ class BatchRunner:
         """Whether the phase may ask for its next step now. A phase that cannot be held is finished first."""
         at = self.state.elements.get(cursor.up)
         finishing = at == "Holding" and cursor.call.hold.otherwise == "finish" and not cursor.call.hold.safe
-        return (at == "Running" or finishing) and self.state.state in ("Running", "Holding", "Restarting", "Pausing")
+        return (at == "Running" or finishing) and self.state.state in (
+            "Running",
+            "Holding",
+            "Restarting",
+            "Pausing",
+        )
 
     # --- the procedure --------------------------------------------------------------------------------
 
@@ -100,7 +104,8 @@ class BatchRunner:
             else:
                 self.engine.withdraw(self.state.number)
             if self.state.ended and not self._running:
-                return await self._end()
+                await self._end()
+                return
             if signal is self.signal:
                 await self.change(signal)
 
@@ -124,7 +129,9 @@ class BatchRunner:
                 f"{', '.join(sorted(set(self.state.units.values())))}: dispose of it, and sign, two people."
             )
             content: PlainDict = {"text": text, "units": sorted(set(self.state.units.values()))}
-            self.commit(iter((commands.open_task(self.state, "", "dispose", "supervisor", content, people=2),)))
+            self.commit(
+                iter((commands.open_task(self.state, "", "dispose", "supervisor", content, people=2),))
+            )
 
     def _begin_ready(self) -> None:
         for action in commands.actions(self.state).get("", ()):
@@ -138,11 +145,24 @@ class BatchRunner:
             return
         needs = commands.roles_needed(self.state, action.path)
         if not needs:  # it goes on with the units the batch holds
-            return self.granted(Grant(self.state.number, {}, action.path))
+            self.granted(Grant(self.state.number, {}, action.path))
+            return
         since = self.state.created_at or self.engine.clock.now()
-        later = {r: c for r, c in commands.roles_later(self.state, action.path).items() if r not in self.state.units}
+        later = {
+            r: c
+            for r, c in commands.roles_later(self.state, action.path).items()
+            if r not in self.state.units
+        }
         self.engine.request(
-            Request(self.state.number, self.priority, since, needs, dict(self.state.units), later, path=action.path)
+            Request(
+                self.state.number,
+                self.priority,
+                since,
+                needs,
+                dict(self.state.units),
+                later,
+                path=action.path,
+            )
         )
 
     def granted(self, grant: Grant) -> None:
@@ -172,6 +192,8 @@ class BatchRunner:
 
     async def _unit_procedure(self, path: str) -> None:
         node = cast("UnitProcedure", find(self.state.known_recipe().procedure, path, self.state.progress))
+        for phase_path in self._open_phases(path):
+            self._recover(phase_path, path, node)
         watches = [
             self.engine.spawn(watch(self, path, node), f"{self.state.number} {path} {watch.__name__}")
             for watch in (watch_limits, watch_hold)
@@ -190,12 +212,16 @@ class BatchRunner:
                 cursor.run.close()
                 del self.cursors[cursor.path]
 
-    async def _act_on_state(self, path: str, node: UnitProcedure, phases: "dict[str, asyncio.Task[None]]") -> None:
+    async def _act_on_state(
+        self, path: str, node: UnitProcedure, phases: "dict[str, asyncio.Task[None]]"
+    ) -> None:
         match self.state.elements[path]:
             case "Running":
                 self._resume_phases(path, node, phases)
                 self._take_actions(path)
-            case "Holding" if not self._finishing(path):
+            case "Holding" if self._finishing(path):
+                self._resume_phases(path, node, phases)
+            case "Holding":
                 await self._make_safe(path, node)
                 self._settle_element(path, "Holding")
             case "Stopping" | "Aborting" as at if not self._acting(path):
@@ -215,18 +241,24 @@ class BatchRunner:
             self.commit(commands.settle(self.state, path))
 
     def _resume_phases(self, path: str, node: UnitProcedure, phases: "dict[str, asyncio.Task[None]]") -> None:
-        for phase_path in [p for p in self.state.phases if owner(p, self.state.elements) == path]:
+        for phase_path in self._open_phases(path):
             running = phases.get(phase_path)
             if running is not None and running.done():
                 running.result()  # what ended it early stops the engine; it is never silently begun anew
             if running is None or running.done():
-                cursor = self.cursors.get(phase_path) or self._recover(phase_path, path, node)
-                phases[phase_path] = self.engine.spawn(self._phase(cursor), f"{self.state.number} {phase_path}")
+                cursor = self.cursors[phase_path]
+                phases[phase_path] = self.engine.spawn(
+                    self._phase(cursor), f"{self.state.number} {phase_path}"
+                )
 
-    def _recover(self, phase_path: str, path: str, node: UnitProcedure) -> Cursor:
+    def _open_phases(self, path: str) -> list[str]:
+        return [phase for phase in self.state.phases if owner(phase, self.state.elements) == path]
+
+    def _recover(self, phase_path: str, path: str, node: UnitProcedure) -> None:
+        """Take a phase up again where the record says it is. Also while its unit procedure is held: the
+        tasks of a phase are answered, and its hold is watched, whether it runs or not."""
         cursor = self._cursor(phase_path, path, node)
         cursor.replay(self.state.phase(phase_path))
-        return cursor
 
     def _cursor(self, phase_path: str, path: str, node: UnitProcedure) -> Cursor:
         call = cast("PhaseCall", find(self.state.known_recipe().procedure, phase_path, self.state.progress))
@@ -280,7 +312,9 @@ class BatchRunner:
         return any(cursor.acting for cursor in self.cursors.values() if cursor.up == path)
 
     async def _make_safe(self, path: str, node: UnitProcedure) -> None:
-        safe = next((c.call.hold.safe for c in self.cursors.values() if c.up == path and c.call.hold.safe), "")
+        safe = next(
+            (c.call.hold.safe for c in self.cursors.values() if c.up == path and c.call.hold.safe), ""
+        )
         for role in (node.unit, *node.also):
             unit = self.state.units.get(role, "")
             if unit and not self.engine.equipment.manual(unit):
@@ -313,7 +347,9 @@ class BatchRunner:
         if path not in self.confirmed:
             if not any(task.kind == "restart" and task.path == path for task in self.state.tasks.values()):
                 text = f"Confirm that {path} of batch {self.state.number} is fit to go on: equipment, cells, connections."
-                self.commit(iter((commands.open_task(self.state, path, "restart", "operator", {"text": text}),)))
+                self.commit(
+                    iter((commands.open_task(self.state, path, "restart", "operator", {"text": text}),))
+                )
             return
         self.confirmed.discard(path)
         await self._restore(path, node)
@@ -325,7 +361,13 @@ class BatchRunner:
             unit = self.state.units.get(role, "")
             for tag, value in self.state.set_points.get(unit, {}).items():
                 command = command_id(self.state.number, f"{path}!restore/{tag}", self.state.entries, 1)
-                body: PlainDict = {"path": path, "unit": unit, "tag": tag, "value": plain(value), "command": command}
+                body: PlainDict = {
+                    "path": path,
+                    "unit": unit,
+                    "tag": tag,
+                    "value": plain(value),
+                    "command": command,
+                }
                 await self.commit(iter((Draft("set_restored", body),))).durable
                 try:
                     await self.engine.equipment.set(unit, tag, cast("Quantity", value), command)
@@ -411,7 +453,9 @@ class BatchRunner:
 
     def _by_hand(self, unit: str, step: Step) -> PlainDict | None:
         if not unit:
-            raise Refused(f"'{commands.text_of(cast('PlainDict', plain(step)))}' names a role that has no unit here.")
+            raise Refused(
+                f"'{commands.text_of(cast('PlainDict', plain(step)))}' names a role that has no unit here."
+            )
         return self.engine.equipment.by_hand(unit, step) if self.engine.equipment.manual(unit) else None
 
     def _credit(self, unit: str, step: Step) -> int | None:

@@ -22,10 +22,15 @@ from batches.verify import judged
 from orchestrator.historian import Kept
 from orchestrator.report_pdf import report_pdf, software
 from orchestrator.signing import SigningKey
-from orchestrator.store.port import Store
 
 OF_OTHERS = frozenset({"lot_consumed", "unit_allocated", "unit_released"})
 """Kinds of entry in a shared stream that belong to one batch: those of other batches stay out."""
+
+
+class Readable(Protocol):
+    """What an export asks of the record: a store, or a reader beside a running server."""
+
+    def read(self, stream: str) -> Iterable[Entry]: ...
 
 
 class Readings(Protocol):
@@ -36,7 +41,7 @@ class Readings(Protocol):
 
 
 def export(
-    store: Store, historian: Readings | None, number: str, out: Path, now: datetime, by: Person,
+    store: Readable, historian: Readings | None, number: str, out: Path, now: datetime, by: Person,
     people: Iterable[Person] = (), key: SigningKey | None = None,
 ) -> Path:  # fmt: skip
     """Write `out`/<batch>.pdf and the same files in the folder `out`/<batch>; gives the PDF's path.
@@ -59,7 +64,7 @@ def export(
 
 
 def gather(
-    store: Store, number: str, now: datetime, by: Person, people: Iterable[Person] = (), key: SigningKey | None = None
+    store: Readable, number: str, now: datetime, by: Person, people: Iterable[Person] = (), key: SigningKey | None = None
 ) -> Bundle:  # fmt: skip
     """What the store holds of a batch: its stream whole, of others what concerns it."""
     entries = tuple(store.read(f"batch/{number}"))

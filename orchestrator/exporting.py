@@ -27,7 +27,16 @@ def export_batch(number: str, out: Path) -> Path:
     try:
         people = [Person(named.id, named.full_name, named.user_name) for named in store.names()]
         by = Person("", getpass.getuser(), getpass.getuser())
-        return export(reader, historian, number, out, RealClock().now().replace(microsecond=0), by, people, site_key(settings.folder))
+        return export(
+            reader,
+            historian,
+            number,
+            out,
+            RealClock().now().replace(microsecond=0),
+            by,
+            people,
+            site_key(settings.folder),
+        )
     finally:
         historian.close()
         store.close()

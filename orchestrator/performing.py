@@ -68,9 +68,11 @@ class Performer:
         open_ = self._state.step(cursor.path)
         recovered, cursor.recovered = cursor.recovered, False
         if open_.status == "retry":
-            return await self._again(cursor, step)
+            await self._again(cursor, step)
+            return
         if open_.status != "asked":
-            return await asyncio.shield(moved)
+            await asyncio.shield(moved)
+            return
         match step:
             case Set() | Do() | Program() | Transfer():
                 await self._act(cursor, step, open_, recovered)
@@ -93,14 +95,16 @@ class Performer:
         """A person decided that the step is tried again: a new attempt, once the unit procedure runs."""
         signal = self._runner.signal
         if not self._runner.runs(cursor):
-            return await self._runner.change(signal)
+            await self._runner.change(signal)
+            return
         self._runner.commit(self._runner.ask(cursor, step))
 
     # --- devices --------------------------------------------------------------------------------------
 
     async def _act(self, cursor: Cursor, step: Act, open_: OpenStep, recovered: bool) -> None:
         if self._by_hand(open_):
-            return await asyncio.shield(cursor.moved)
+            await asyncio.shield(cursor.moved)
+            return
         cursor.acting = True
         try:
             await self._runner.durable()
@@ -142,7 +146,9 @@ class Performer:
                 await self._repeat(cursor, open_, f"the device never received it; {why}")
                 return True
             case "running":
-                await self._repeat(cursor, open_, f"still running at the device under the same command id; {why}")
+                await self._repeat(
+                    cursor, open_, f"still running at the device under the same command id; {why}"
+                )
                 return True
             case "unknown":
                 self._doubt(cursor, open_, why)
@@ -166,15 +172,19 @@ class Performer:
                 outcome = await self._with_prompts(cursor, step, open_)
             except DeviceUnreachable as error:
                 if self._engine.clock.now() >= until:
-                    return self._fail(cursor, f"{open_.unit} could not be reached: {error}")
+                    self._fail(cursor, f"{open_.unit} could not be reached: {error}")
+                    return
                 await self._engine.clock.sleep_until(self._engine.clock.now() + pause)
                 pause = min(pause * 2, self._engine.settings.reach_for)
             except OutcomeUnknown as error:
-                return await self._unknown(cursor, step, open_, str(error))
+                await self._unknown(cursor, step, open_, str(error))
+                return
             except DeviceError as error:
-                return self._fail(cursor, f"{open_.unit}: {error}")
+                self._fail(cursor, f"{open_.unit}: {error}")
+                return
             else:
-                return self._conclude(cursor, step, open_, outcome)
+                self._conclude(cursor, step, open_, outcome)
+                return
 
     async def _unknown(self, cursor: Cursor, step: Act, open_: OpenStep, why: str) -> None:
         match self._engine.equipment.repeatability(open_.unit, step):
@@ -183,7 +193,9 @@ class Performer:
                     await self._ask_device(cursor, step, open_)
             case "idempotent":
                 await self._repeat(cursor, open_, f"idempotent; {why}")
-                await self._engine.clock.sleep_until(self._engine.clock.now() + self._engine.settings.retry_first)
+                await self._engine.clock.sleep_until(
+                    self._engine.clock.now() + self._engine.settings.retry_first
+                )
                 await self._ask_device(cursor, step, open_)
             case "non_repeatable":
                 self._doubt(cursor, open_, why)
@@ -211,11 +223,22 @@ class Performer:
         asked = [t for t in self._state.tasks.values() if t.kind == "prompt" and t.path == cursor.path]
         if text and not any(t.content["text"] == text for t in asked):
             content = {"text": text, "unit": open_.unit, "command": open_.command}
-            self._runner.commit(iter((commands.open_task(self._state, cursor.path, "prompt", "operator", content),)))
+            self._runner.commit(
+                iter((commands.open_task(self._state, cursor.path, "prompt", "operator", content),))
+            )
 
-    def _conclude(self, cursor: Cursor, step: Act, open_: OpenStep, outcome: Outcome, more: PlainDict = commands.NOTHING_MORE) -> None:
+    def _conclude(
+        self,
+        cursor: Cursor,
+        step: Act,
+        open_: OpenStep,
+        outcome: Outcome,
+        more: PlainDict = commands.NOTHING_MORE,
+    ) -> None:
         if outcome.status != "done":
-            return self._fail(cursor, f"{open_.unit} reports that {commands.text_of(open_.step)} failed: {outcome.text}")
+            what = commands.text_of(open_.step)
+            self._fail(cursor, f"{open_.unit} reports that {what} failed: {outcome.text}")
+            return
         results: dict[str, Value] = dict(outcome.results)
         if outcome.evidence:
             results["evidence"] = hashlib.sha256(outcome.evidence).hexdigest()
@@ -254,19 +277,27 @@ class Performer:
 
     async def _read(self, cursor: Cursor, step: Read, open_: OpenStep) -> None:
         if self._by_hand(open_):
-            return await asyncio.shield(cursor.moved)
+            await asyncio.shield(cursor.moved)
+            return
         until = self._engine.clock.now() + self._engine.settings.reach_for
         while (reading := await self.good_reading(open_.unit, step.tag)) is None:
             if self._engine.clock.now() >= until:
-                return self._fail(cursor, f"{open_.unit} gives no good value of {step.tag}; check its sensor and link.")
+                self._fail(
+                    cursor, f"{open_.unit} gives no good value of {step.tag}; check its sensor and link."
+                )
+                return
             await self._engine.clock.sleep_until(self._engine.clock.now() + self._engine.settings.retry_first)
-        self._runner.complete(cursor, reading.value, Actor("device", open_.unit), more={"measured": stamp(reading.at)})
+        self._runner.complete(
+            cursor, reading.value, Actor("device", open_.unit), more={"measured": stamp(reading.at)}
+        )
 
     async def _until(self, cursor: Cursor, step: Until, open_: OpenStep) -> None:
         reading = await self._watch(cursor, step, None)
         if reading is not None:
             unit = self._state.units.get(step.unit or cursor.node.unit, "")
-            self._runner.complete(cursor, reading.value, Actor("device", unit), more={"measured": stamp(reading.at)})
+            self._runner.complete(
+                cursor, reading.value, Actor("device", unit), more={"measured": stamp(reading.at)}
+            )
 
     async def _watch(self, cursor: Cursor, step: Until, until: datetime | None) -> Reading | None:
         """Look at a tag until its condition holds; None when `until` or a move of the cursor came first."""
@@ -300,7 +331,12 @@ class Performer:
         watched = [(i, option) for i, option in enumerate(step.options) if isinstance(option, Until)]
         moved = cursor.moved
         fired = await self._first_until(cursor, watched, ends) if watched else None
-        if fired is None and not moved.done() and not await self._engine.clock.wait(moved, ends) and ends is not None:
+        if (
+            fired is None
+            and not moved.done()
+            and not await self._engine.clock.wait(moved, ends)
+            and ends is not None
+        ):
             fired = Fired(open_.dues.index(ends)), self._timer(ends), SYSTEM
         if fired is not None and not moved.done():
             self._runner.complete(cursor, fired[0], fired[2], more=fired[1])
@@ -309,7 +345,8 @@ class Performer:
         self, cursor: Cursor, watched: Sequence[tuple[int, Until]], ends: datetime | None
     ) -> tuple[Fired, dict[str, Plain], Actor] | None:
         looks = {
-            asyncio.ensure_future(self._watch(cursor, option, ends)): (index, option) for index, option in watched
+            asyncio.ensure_future(self._watch(cursor, option, ends)): (index, option)
+            for index, option in watched
         }
         try:
             done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)

@@ -31,7 +31,9 @@ async def _until_told(plant: SimulatedPlant) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # an event loop without signals ends by KeyboardInterrupt
+        with contextlib.suppress(
+            NotImplementedError
+        ):  # an event loop without signals ends by KeyboardInterrupt
             loop.add_signal_handler(name, told.set)
     watching, waiting = asyncio.ensure_future(plant.watch()), asyncio.ensure_future(told.wait())
     await asyncio.wait((watching, waiting), return_when=asyncio.FIRST_COMPLETED)

@@ -61,7 +61,9 @@ def text_of(path: Path) -> str:
 def shipped_texts() -> dict[str, str]:
     """The recipes that come with Kweek: name -> YAML text."""
     folder = files("batches") / "recipes"
-    found = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
+    found = sorted(
+        (item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name
+    )
     return {item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8") for item in found}
 
 
@@ -76,4 +78,6 @@ def recipe_text(name_or_file: str) -> str:
         return shipped_texts()[name_or_file]
     if name_or_file.endswith((".yaml", ".yml")):
         return text_of(Path(name_or_file))
-    raise NotFound(f"There is no recipe '{name_or_file}'; choose {', '.join(shipped_texts())}, or name a .yaml file.")
+    raise NotFound(
+        f"There is no recipe '{name_or_file}'; choose {', '.join(shipped_texts())}, or name a .yaml file."
+    )

@@ -31,7 +31,9 @@ class RecipeVersion:
 class RecipeBook:
     """Every version of every recipe."""
 
-    versions: dict[tuple[str, int], RecipeVersion] = field(default_factory=dict[tuple[str, int], RecipeVersion])
+    versions: dict[tuple[str, int], RecipeVersion] = field(
+        default_factory=dict[tuple[str, int], RecipeVersion]
+    )
     offers: Mapping[str, UnitClass] | None = None
     """What the plant's unit classes offer; None where no plant is known."""
 
@@ -53,19 +55,27 @@ class RecipeBook:
     def version(self, name: str, version: int | None = None) -> RecipeVersion:
         """A version, or the newest approved one. Raises NotFound."""
         if version is None:
-            approved = [v for (n, _), v in sorted(self.versions.items()) if n == name and v.status == "approved"]
+            approved = [
+                v for (n, _), v in sorted(self.versions.items()) if n == name and v.status == "approved"
+            ]
             if not approved:
-                raise NotFound(f"No version of the recipe '{name}' is approved; submit it and let a second person approve.")
+                raise NotFound(
+                    f"No version of the recipe '{name}' is approved; submit it and let a second person approve."
+                )
             return approved[-1]
         if (name, version) not in self.versions:
-            raise NotFound(f"There is no version {version} of the recipe '{name}'; look at the list of recipes.")
+            raise NotFound(
+                f"There is no version {version} of the recipe '{name}'; look at the list of recipes."
+            )
         return self.versions[name, version]
 
     def approved(self, name: str, version: int | None = None) -> Recipe:
         """A recipe a batch may be made from. Raises NotFound or Refused."""
         found = self.version(name, version)
         if found.status != "approved":
-            raise Refused(f"Version {found.recipe.version} of '{name}' is {found.status}; only an approved one can be run.")
+            raise Refused(
+                f"Version {found.recipe.version} of '{name}' is {found.status}; only an approved one can be run."
+            )
         return found.recipe
 
     def submit(self, text: str, actor: Actor) -> tuple[str, Iterator[Draft]]:
@@ -73,10 +83,19 @@ class RecipeBook:
         recipe = read(text, "recipe")
         errors = [finding for finding in check(recipe, PHASES, self.offers) if finding.severity == "error"]
         if errors:
-            raise RecipeError("The recipe does not pass its checks: " + " ".join(f.sentence for f in errors), tuple(errors))
+            raise RecipeError(
+                "The recipe does not pass its checks: " + " ".join(f.sentence for f in errors), tuple(errors)
+            )
         if (recipe.name, recipe.version) in self.versions:
-            raise Refused(f"Version {recipe.version} of '{recipe.name}' exists already; give the recipe the next version.")
-        body = {"recipe": recipe.name, "recipe_version": recipe.version, "digest": recipe.digest, "content": recipe.content}
+            raise Refused(
+                f"Version {recipe.version} of '{recipe.name}' exists already; give the recipe the next version."
+            )
+        body = {
+            "recipe": recipe.name,
+            "recipe_version": recipe.version,
+            "digest": recipe.digest,
+            "content": recipe.content,
+        }
         return f"recipe/{recipe.name}", iter((Draft("recipe_submitted", body, actor),))
 
     def approve(self, name: str, version: int, actor: Actor) -> tuple[str, Iterator[Draft]]:
@@ -87,7 +106,9 @@ class RecipeBook:
         if actor.id == found.submitted_by:
             raise NotPermitted("The person who submitted a recipe cannot approve it; ask a second person.")
         if found.status != "submitted":
-            raise Refused(f"Version {version} of '{name}' is {found.status}; only a submitted version can be approved.")
+            raise Refused(
+                f"Version {version} of '{name}' is {found.status}; only a submitted version can be approved."
+            )
         return f"recipe/{name}", self._approval(name, version, found, actor)
 
     def withdraw(self, name: str, version: int, reason: str, actor: Actor) -> tuple[str, Iterator[Draft]]:
@@ -103,5 +124,11 @@ class RecipeBook:
     def _approval(self, name: str, version: int, found: RecipeVersion, actor: Actor) -> Iterator[Draft]:
         for (other, number), earlier in self.versions.items():
             if other == name and earlier.status == "approved":
-                yield Draft("recipe_superseded", {"recipe": name, "recipe_version": number, "by": version}, actor)
-        yield Draft("recipe_approved", {"recipe": name, "recipe_version": version, "digest": found.recipe.digest}, actor)
+                yield Draft(
+                    "recipe_superseded", {"recipe": name, "recipe_version": number, "by": version}, actor
+                )
+        yield Draft(
+            "recipe_approved",
+            {"recipe": name, "recipe_version": version, "digest": found.recipe.digest},
+            actor,
+        )

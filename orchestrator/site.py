@@ -57,7 +57,9 @@ class Site:
         def decision() -> commands.Decision:
             yield Draft("engine_recovered", {"away_since": stamp(since), "away_until": stamp(until)}, SYSTEM)
             for path in running:
-                yield from commands.hold_by_system(state, path, f"No system from {stamp(since)} to {stamp(until)}.")
+                yield from commands.hold_by_system(
+                    state, path, f"No system from {stamp(since)} to {stamp(until)}."
+                )
                 text = (
                     f"The system was away from {stamp(since)} to {stamp(until)}. Enter what was done by hand for "
                     f"{path}, compare the equipment with the record, and confirm, two people."
@@ -122,7 +124,9 @@ class Site:
         body = submission.entries[0].content()
         return str(body["recipe"]), int(str(body["recipe_version"]))
 
-    async def approve_recipe(self, name: str, version: int, actor: Actor, reply: Replying | None = None) -> None:
+    async def approve_recipe(
+        self, name: str, version: int, actor: Actor, reply: Replying | None = None
+    ) -> None:
         """Approval by a second person."""
         await self.engine.commit(self.recipes.approve(name, version, actor), reply=reply).durable
 
@@ -139,7 +143,9 @@ class Site:
     ) -> str:  # fmt: skip
         """Make a batch from an approved recipe; it waits for its start command. Returns its number."""
         if actor.role not in ("supervisor", "planner", "operator"):
-            raise Refused(f"A batch is made by a supervisor, planner or operator; your role is {actor.role or 'none'}.")
+            raise Refused(
+                f"A batch is made by a supervisor, planner or operator; your role is {actor.role or 'none'}."
+            )
         found, now = self.recipes.approved(recipe, version), self.engine.clock.now()
         number = next_number(BATCH_PATTERN, now.year, self.engine.numbers)
         decision = commands.create(number, found, identity, self.engine.plant.simulated, SOFTWARE, actor)
@@ -164,7 +170,9 @@ class Site:
     ) -> str:  # fmt: skip
         """A lot arrives, into quarantine. Returns its number."""
         number = self.engine.new_lot()
-        drafts = materials.receive(number, self._material(material), quantity, expires, identity, supplier_lot, actor)
+        drafts = materials.receive(
+            number, self._material(material), quantity, expires, identity, supplier_lot, actor
+        )
         await self.engine.commit((f"lot/{number}", drafts), reply=reply).durable
         return number
 
@@ -180,7 +188,9 @@ class Site:
         decide = {
             "release": materials.release, "reject": materials.reject, "accept": materials.accept_conditionally
         }[decision]  # fmt: skip
-        await self.engine.commit((f"lot/{number}", decide(lot, signature, reason, actor)), reply=reply).durable
+        await self.engine.commit(
+            (f"lot/{number}", decide(lot, signature, reason, actor)), reply=reply
+        ).durable
 
     # --- units --------------------------------------------------------------------------------------
 

@@ -39,7 +39,9 @@ async def watch_limits(runner: "BatchRunner", path: str, node: UnitProcedure) ->
                 runner.commit(_record(runner, path, unit, watch.limit, event))
 
 
-def _judged(watch: Watch, before: Watched, seen: Seen | None, now: datetime) -> tuple[Watched, tuple[Event, ...]]:
+def _judged(
+    watch: Watch, before: Watched, seen: Seen | None, now: datetime
+) -> tuple[Watched, tuple[Event, ...]]:
     """A value that measures something else than its limit is no value: silence will say so."""
     try:
         return judge(watch, before, seen, now)
@@ -95,7 +97,9 @@ async def watch_hold(runner: "BatchRunner", path: str, node: UnitProcedure) -> N
         due = runner.state.since[path] + longest
         if await runner.engine.clock.wait(asyncio.shield(signal), due):
             continue
-        sentence = f"The hold of '{path}' lasts longer than the {longest} its phase allows; decide how to go on."
+        sentence = (
+            f"The hold of '{path}' lasts longer than the {longest} its phase allows; decide how to go on."
+        )
         runner.commit(_overrun(runner, path, sentence))
         await _while_held(runner, path)
 
@@ -114,5 +118,3 @@ def _longest(runner: "BatchRunner", path: str) -> timedelta | None:
     limits = [c.call.hold.longest for c in runner.cursors.values() if c.up == path]
     found = [duration(limit) for limit in limits if limit is not None]
     return min(found, default=None)
-
-

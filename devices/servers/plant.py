@@ -24,9 +24,13 @@ LOOK_EVERY = 1.0  # s, real time: how often the twins follow the machine's clock
 class SimulatedPlant:
     """Servers for every unit with the driver `lads`, one for each port, and the clock if virtual."""
 
-    def __init__(self, plant: Plant, folder: Path, start: datetime, *, virtual: bool, clock_port: int = 0) -> None:
+    def __init__(
+        self, plant: Plant, folder: Path, start: datetime, *, virtual: bool, clock_port: int = 0
+    ) -> None:
         if not plant.simulated:
-            raise BadInput(f"{plant.file} describes a real plant; only a file with 'simulated: true' is served by twins.")
+            raise BadInput(
+                f"{plant.file} describes a real plant; only a file with 'simulated: true' is served by twins."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         self._clock = ClockServer(start, port=clock_port, state=folder / "clock") if virtual else None
         self._servers = [

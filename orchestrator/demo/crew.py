@@ -18,7 +18,7 @@ import httpx
 
 from batches.errors import KweekError, NotFound
 from batches.plain import Plain, PlainDict
-from batches.quantities import Quantity
+from batches.quantities import Quantity, duration, from_plain
 from devices.bench import Bench
 from orchestrator.clock import PeopleClock
 from orchestrator.demo.client import API, Client, Problem
@@ -42,7 +42,7 @@ PEOPLE: dict[str, tuple[str, list[str]]] = {
     "loes": ("Loes Mertens", ["logistics"]),
     "luuk": ("Luuk Hendriks", ["logistics"]),
 }
-FIRST_PASSWORD = "first-password-of-the-demo"  # noqa: S105  changed at the first sign-in
+FIRST_PASSWORD = "first-password-of-the-demo"  # changed at the first sign-in
 IDENTITY = "KWDEMO126000001U"
 """The chain-of-identity number on every label of the patient's or donor's material."""
 STOCK = "1000000000000"
@@ -56,7 +56,7 @@ class Crew:
 
     def __init__(self, processes: Processes, view: View, seed: int) -> None:
         self._processes, self._view = processes, view
-        self._draw = random.Random(seed)  # noqa: S311  slips of scripted people, not secrets
+        self._draw = random.Random(seed)  # slips of scripted people, not secrets
         self._stack = AsyncExitStack()
         self._people: dict[str, Client] = {}
         self._ids: dict[str, str] = {}
@@ -156,7 +156,9 @@ class Crew:
     async def _events(self) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
         """Server-sent events as (kind, id, data); a mark that carries no data too."""
         listener = self._people["sara"]
-        async with self._http.stream("GET", f"{API}/events", headers=listener.headers, timeout=None) as answer:
+        async with self._http.stream(
+            "GET", f"{API}/events", headers=listener.headers, timeout=None
+        ) as answer:
             kind, mark = "", ""
             async for line in answer.aiter_lines():
                 name, _, value = line.partition(": ")
@@ -179,7 +181,11 @@ class Crew:
             return False
         self._view.entry(entry)
         body = entry["body"] or {}
-        if entry["kind"] == "state_changed" and body["path"] == "" and body["to"] in ("Complete", "Stopped", "Aborted"):
+        if (
+            entry["kind"] == "state_changed"
+            and body["path"] == ""
+            and body["to"] in ("Complete", "Stopped", "Aborted")
+        ):
             return True
         opened = entry["kind"] in ("task_opened", "task_answered") or body.get("tasks")
         if opened or entry["body"] is None:
@@ -210,13 +216,15 @@ class Crew:
 
     async def _answer(self, batch: dict[str, Any], task: dict[str, Any]) -> None:
         slip = slip_for(self._draw, task)
-        if slip is Slip.LATE:
-            self.story["late answers"] += 1
-            await self._clock.sleep_until(self._clock.now() + LATE)
+        await self._clock.sleep_until(self._clock.now() + self._takes(task, slip))
         with self._clock.activity.call():
             people = self._fitting(task)
             for turn in range(len(task["answers"]), task["people"]):
-                second = turn > 0 and bool(task["answers"] or turn) and task["kind"] not in ("dispose", "reconcile")
+                second = (
+                    turn > 0
+                    and bool(task["answers"] or turn)
+                    and task["kind"] not in ("dispose", "reconcile")
+                )
                 answer: Plain = {"verified": True} if second else await self._right(batch, task)
                 if slip is Slip.WRONG and not second:
                     await self._give(people[turn], task, wrong(self._draw, task, answer), expected=False)
@@ -224,6 +232,17 @@ class Crew:
                 if slip is Slip.TWICE:
                     await self._give(people[turn], task, answer, expected=False)
             self.story["tasks answered"] += 1
+
+    def _takes(self, task: dict[str, Any], slip: Slip) -> timedelta:
+        """How long it takes until the answer is given: the laboratory its turnaround, people minutes."""
+        turnaround = task["content"].get("turnaround")
+        if turnaround is not None:
+            return duration(from_plain(turnaround))
+        minutes = timedelta(minutes=self._draw.uniform(0.5, 2.0))
+        if slip is Slip.LATE:
+            self.story["late answers"] += 1
+            return minutes + LATE
+        return minutes
 
     def _fitting(self, task: dict[str, Any]) -> list[Client]:
         able = [name for name, (_, roles) in PEOPLE.items() if set(roles) & set(task["roles"])]
@@ -236,7 +255,12 @@ class Crew:
         containers = {use["material"]: use["lot"] for use in (*batch["used"], *batch["made"])}
         shelf = await self._shelf(task["content"])
         sight = Sight(
-            batch["number"], batch["identity"], batch["units"], containers, shelf, lambda name, _: found.get(name)
+            batch["number"],
+            batch["identity"],
+            batch["units"],
+            containers,
+            shelf,
+            lambda name, _: found.get(name),
         )
         return right_answer(task["kind"], task["content"], sight)
 
@@ -249,7 +273,9 @@ class Crew:
 
     async def _measured(self, batch: dict[str, Any], content: dict[str, Any]) -> dict[str, Quantity]:
         """What the instruments show of the culture, for the fields that ask for a quantity."""
-        unit = next((u for u in batch["units"].values() if self._classes.get(u, "").split("/")[0] in CULTURE), "")
+        unit = next(
+            (u for u in batch["units"].values() if self._classes.get(u, "").split("/")[0] in CULTURE), ""
+        )
         found: dict[str, Quantity] = {}
         for name, field in (content.get("fields") or {}).items():
             if field["kind"] == "quantity":

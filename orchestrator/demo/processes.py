@@ -11,7 +11,7 @@ from batches.errors import KweekError
 
 START_WITHIN = 60.0  # s, real time, for a process to say that it listens
 STOP_WITHIN = 10.0  # s, real time, for it to end after it was asked to
-PASSWORD = "correct-horse-demo"  # noqa: S105  of people who exist for a minute on a loopback address
+PASSWORD = "correct-horse-demo"  # of people who exist for a minute on a loopback address
 
 
 def free_port() -> int:
@@ -49,7 +49,9 @@ class Processes:
     async def __aenter__(self) -> "Processes":
         try:
             await self.command("people", "add", "admin", "--full-name", "Anna de Beheerder")
-            plant = self._start("plant", "--virtual", "--clock-port", str(self._clock_port), "--folder", str(self._folder))
+            plant = self._start(
+                "plant", "--virtual", "--clock-port", str(self._clock_port), "--folder", str(self._folder)
+            )
             server = self._start("serve", "--port", str(self._port))
             await asyncio.gather(plant, server)
         except BaseException:

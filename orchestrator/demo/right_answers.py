@@ -75,7 +75,10 @@ def values(content: PlainDict, sight: Sight) -> dict[str, Plain]:
     if isinstance(count, int):
         labels = {"printed": count, "used": count, "destroyed": 0, "returned": 0}
         return {name: quantity(labels[name], "").plain() for name in dict_in(content, "fields")}
-    return {name: _value(name, cast("PlainDict", field), sight) for name, field in dict_in(content, "fields").items()}
+    return {
+        name: _value(name, cast("PlainDict", field), sight)
+        for name, field in dict_in(content, "fields").items()
+    }
 
 
 def _value(name: str, field: PlainDict, sight: Sight) -> Plain:

@@ -74,7 +74,9 @@ class View:
 
     def _draw(self) -> None:
         if self._live is not None and self._batch:
-            self._live.update(Panel(Group(self._head(), self._running(), Text("\n".join(self._lines))), title=self._title()))
+            self._live.update(
+                Panel(Group(self._head(), self._running(), Text("\n".join(self._lines))), title=self._title())
+            )
 
     def _title(self) -> str:
         return f"{self._number} · {self._product} · simulated"
@@ -97,12 +99,16 @@ class View:
             table.add_row("", "", tag, value)
         return table
 
-    def finish(self, number: str, out: Path, story: Counter[str], memory: float, verdict: str, code: int) -> None:
+    def finish(
+        self, number: str, out: Path, story: Counter[str], memory: float, verdict: str, code: int
+    ) -> None:
         """The end: what was written, the verdict, what to try next."""
         if self._live is not None:
             self._live.stop()
         took = time.perf_counter() - self._began
-        self.say(f"Batch {number} is complete: {self._entries} entries in {took:.0f} s; peak memory of the server {memory:.0f} MB.")
+        self.say(
+            f"Batch {number} is complete: {self._entries} entries in {took:.0f} s; peak memory of the server {memory:.0f} MB."
+        )
         self.say("People: " + ", ".join(f"{count} {what}" for what, count in sorted(story.items())) + ".")
         self.say(f"Record: {out / f'{number}.pdf'}, machine-readable: {out / number / 'record.json'}")
         self.say(f"Verdict (exit code {code}):\n{verdict}")
@@ -142,6 +148,12 @@ def _waits(phase: dict[str, Any]) -> str:
 
 def _values(batch: dict[str, Any]) -> list[tuple[str, str]]:
     """Set-points and the last results: the key values."""
-    points = [(f"{unit} {tag}", _text(v)) for unit, tags in batch["set_points"].items() for tag, v in tags.items()]
-    results = [(f"{sample} {name}", _text(v)) for sample, found in batch["results"].items() for name, v in found.items()]
+    points = [
+        (f"{unit} {tag}", _text(v)) for unit, tags in batch["set_points"].items() for tag, v in tags.items()
+    ]
+    results = [
+        (f"{sample} {name}", _text(v))
+        for sample, found in batch["results"].items()
+        for name, v in found.items()
+    ]
     return [*points, *results][-6:]

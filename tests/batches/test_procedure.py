@@ -107,5 +107,10 @@ def test_owner_is_the_nearest_unit_procedure_that_runs() -> None:
 
 def test_unit_procedures_are_found_in_every_branch() -> None:
     inner = (up("B", phase("y")),)
-    tree = (up("A", phase("x")), Repeat("r", inner, "$x", 2), Choice("c", (("", inner),)), Parallel("p", (inner,)))
+    tree = (
+        up("A", phase("x")),
+        Repeat("r", inner, "$x", 2),
+        Choice("c", (("", inner),)),
+        Parallel("p", (inner,)),
+    )
     assert [path for path, _ in unit_procedures(tree)] == ["A", "r[1]/B", "c/B", "p/B"]

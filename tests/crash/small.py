@@ -29,7 +29,9 @@ def small_world(strike: frozenset[int] = frozenset()) -> World:
 def _answer(state: BatchState, task: Task) -> Plain:
     containers = {use.material: use.lot for use in state.made}
     shelf = {"seed": "L-26-00001", "medium": "L-26-00002"}
-    return right_answer(task.kind, task.content, Sight(state.number, state.identity, state.units, containers, shelf))
+    return right_answer(
+        task.kind, task.content, Sight(state.number, state.identity, state.units, containers, shelf)
+    )
 
 
 async def _prepare(site: Site) -> None:
@@ -37,7 +39,12 @@ async def _prepare(site: Site) -> None:
     engineer, qa = Actor("person", "p-eng", "engineer"), Actor("person", "p-qa", "qa")
     if ("crash-small", 1) not in site.recipes.versions:
         recipe = read(SMALL.read_text(encoding="utf-8"), "small.yaml")
-        body = {"recipe": recipe.name, "recipe_version": 1, "digest": recipe.digest, "content": recipe.content}
+        body = {
+            "recipe": recipe.name,
+            "recipe_version": 1,
+            "digest": recipe.digest,
+            "content": recipe.content,
+        }
         site.engine.commit((f"recipe/{recipe.name}", (Draft("recipe_submitted", body, engineer),)))
     if site.recipes.versions["crash-small", 1].status == "submitted":
         await site.approve_recipe("crash-small", 1, qa)
@@ -48,5 +55,3 @@ async def _prepare(site: Site) -> None:
             lot = site.lots[number]
         if lot.status == "quarantine":
             await site.decide_lot(lot.number, "release", "sig", "certificate reviewed", qa)
-
-

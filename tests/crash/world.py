@@ -88,21 +88,25 @@ class FakePlant:
     async def act(self, unit: str, step: Act, command: str, batch: str) -> Outcome:
         action = action_of(step)[0]
         self.points.pass_by(f"before {unit} {action}")
-        if self._new(action, command):
-            self.log.append(Acted(unit, action, command, self._clock.now()))
+        if self.acts_anew(unit, step, command):
+            self.log.append(Acted(unit, action, command, self.now()))
         self.points.pass_by(f"during {unit} {action}")
         await self._clock.sleep_until(self._clock.now() + DURATION)
         self.points.pass_by(f"after {unit} {action}")
         return Outcome("done", {"volume": parse("100 mL")}, evidence=b"t,event\n0,start\n")
 
-    def _new(self, action: str, command: str) -> bool:
-        queryable = self.kinds.get(action) == "queryable"
+    def acts_anew(self, unit: str, step: Act, command: str) -> bool:
+        """Equipment that keeps command ids acts once for each; other equipment acts whenever it is told."""
+        queryable = self.kinds.get(action_of(step)[0]) == "queryable"
         return not (queryable and any(done.command == command for done in self.log))
 
     @property
     def _clock(self) -> InlineClock:
         assert self.clock is not None
         return self.clock
+
+    def now(self) -> datetime:
+        return self._clock.now()
 
     async def status(self, unit: str, command: str) -> Outcome:
         self.points.pass_by(f"status {unit}")
@@ -146,11 +150,15 @@ class World:
     crashes: int = 0
     acknowledged: dict[str, int] = field(default_factory=dict[str, int])
     site: Site | None = None
+    failure: BaseException | None = None
+    """What stopped the engine that was no crash: a fault of Kweek's own."""
 
     def run(self, number: str = "B-26-0001", limit: int = 40) -> BatchState:
         """Run the batch to its end through every crash."""
         for _ in range(limit):
             ended = asyncio.run(self._life(number))
+            if self.failure is not None:
+                raise AssertionError(f"The engine failed: {self.failure!r}") from self.failure
             if ended is not None:
                 return ended
             self.crashes += 1
@@ -185,7 +193,7 @@ class World:
     def _died(self, error: BaseException, died: asyncio.Event) -> None:
         died.set()
         if not isinstance(error, Crash) and not self.points.down:
-            raise AssertionError(f"The engine failed: {error!r}") from error
+            self.failure = error
 
     async def _prepare(self, site: Site, number: str) -> None:
         found = self.lots(site)
@@ -196,7 +204,9 @@ class World:
         if number in site.batches and site.batches[number].state == "Idle":
             await site.answers.command(number, "", "start", Actor("person", "p-sup", "supervisor"), "")
 
-    async def _until_ended(self, site: Site, clock: InlineClock, number: str, died: asyncio.Event) -> BatchState | None:
+    async def _until_ended(
+        self, site: Site, clock: InlineClock, number: str, died: asyncio.Event
+    ) -> BatchState | None:
         while not died.is_set():
             await clock.settle()
             if died.is_set():
@@ -205,7 +215,9 @@ class World:
             if state.ended:
                 return state
             if not await self._people(site, state) and not clock.advance():
-                raise AssertionError(f"stuck at {clock.now()}: {state.elements} {list(state.phases)} {state.tasks}")
+                raise AssertionError(
+                    f"stuck at {clock.now()}: {state.elements} {list(state.phases)} {state.tasks}"
+                )
         return None
 
     async def _people(self, site: Site, state: BatchState) -> bool:
@@ -221,7 +233,9 @@ class World:
         for person in [f"p-{n}" for n in range(1, task.people + 1)][len(task.answers) :]:
             second = task.step and person != "p-1"
             given = {"verified": True} if second else self.given(state, task)
-            await site.answers.answer(state.number, task.id, Actor("person", person, task.role), given, signature)
+            await site.answers.answer(
+                state.number, task.id, Actor("person", person, task.role), given, signature
+            )
 
     def given(self, state: BatchState, task: Task) -> Plain:
         """The answer of somebody who looks before speaking: in doubt, the equipment's log is read."""
@@ -267,7 +281,9 @@ class Judgement:
 
 def judge(world: World, state: BatchState) -> Judgement:
     """Compare the record with what was acknowledged and with the equipment's own log."""
-    record = [read(part.leaf, part.entry.salt, part.body) for part in world.disk.streams[f"batch/{state.number}"]]
+    record = [
+        read(part.leaf, part.entry.salt, part.body) for part in world.disk.streams[f"batch/{state.number}"]
+    ]
     lost = [
         f"{stream}: {number} acknowledged, {len(world.disk.streams.get(stream, ()))} kept"
         for stream, number in world.acknowledged.items()
@@ -277,7 +293,9 @@ def judge(world: World, state: BatchState) -> Judgement:
     if (problem := verify_chain(record)) is not None:
         wrong.append(f"{problem}")
     done = {text_in(e.content(), "command") for e in record if e.kind == "step_asked"}
-    wrong += [f"{acted} has no intent in the record" for acted in world.equipment.log if acted.command not in done]
+    wrong += [
+        f"{acted} has no intent in the record" for acted in world.equipment.log if acted.command not in done
+    ]
     in_doubt = sum(1 for entry in record if entry.kind == "step_in_doubt")
     return Judgement(lost, repeated(world.equipment.log, record), wrong, in_doubt, world.points.passed)
 
