@@ -150,6 +150,8 @@ def verify(file: Path, json_: Json = False) -> None:
         if json_:
             typer.echo(json.dumps(verdict.plain(), indent=1))
         else:
+            said = {0: "Verified", 1: "NOT VERIFIED", 2: "Unreadable"}[verdict.exit_code]
+            typer.echo(f"{said}. Integrity: {verdict.integrity}. Conformance: {verdict.conformance}.")
             for sentence in verdict.sentences:
                 typer.echo(sentence)
         raise typer.Exit(verdict.exit_code)
