@@ -7,6 +7,7 @@ decides an entry, a check here says what it must obey.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from batches import commands, departures
@@ -197,8 +198,12 @@ _CHECKS: dict[str, Check] = {
 # --- replies --------------------------------------------------------------------------------------
 
 
-def check_reply(state: BatchState, entry: Entry, body: PlainDict) -> None:
-    """Whether the recorded reply is one the step can have had then. Raises Unlawful."""
+def check_reply(state: BatchState, entry: Entry, body: PlainDict, contents: Mapping[str, PlainDict]) -> None:
+    """Whether the recorded reply is one the step can have had then. Raises Unlawful.
+
+    `contents`: what the tasks of the step ask, where it was computed anew; the record's own words
+    cannot vouch for its replies.
+    """
     step, reply = state.step(text_in(body, "path")), body.get("reply")
     if step.status != "asked":  # failed or in doubt: the reply is what a person decided
         if entry.actor.kind != "person" or body.get("task") not in [*state.closed]:
@@ -206,7 +211,11 @@ def check_reply(state: BatchState, entry: Entry, body: PlainDict) -> None:
                 f"Step {step.number} was {step.status.replace('_', ' ')}, and no person gave its outcome."
             )
         return
-    tasks = [task for task in state.tasks.values() if task.path == body["path"] and task.step == step.number]
+    tasks = [
+        replace(task, content=contents.get(task.id, task.content))
+        for task in state.tasks.values()
+        if task.path == body["path"] and task.step == step.number
+    ]
     if step.kind == "First":
         _check_first(state, entry, step, reply, tasks)
     else:

@@ -11,14 +11,17 @@ from typing import Literal
 from batches.checkpoint import NoteKey
 from batches.conformance import Conformance, Phases, conform
 from batches.crosscheck import crosscheck
-from batches.errors import KweekError, RecordError
-from batches.integrity import ReadKey, Seal, check_manifest, check_streams, seal_of, unlike_manifest
+from batches.errors import KweekError, RecipeError, RecordError
+from batches.integrity import ReadKey, check_manifest, check_streams, seal_of, unlike_manifest
 from batches.phases import lookup
 from batches.plain import PlainDict
+from batches.recipe_reader import read
 from batches.report.bundle import Bundle, read_bundle
 from batches.report.files import RECORD, rendered
 from batches.states import ENDED
 
+WORDED = ("record.xml", "audit.csv")
+"""Files whose wording belongs to the software that made them."""
 VERIFIED, NOT_VERIFIED, UNREADABLE = 0, 1, 2
 
 
@@ -56,10 +59,12 @@ def unreadable(sentence: str) -> Verdict:
 
 
 def verify_bundle(
-    files: Mapping[str, bytes], read_key: ReadKey, pinned: Sequence[NoteKey] = (), phases: Phases = lookup
+    files: Mapping[str, bytes], read_key: ReadKey, pinned: Sequence[NoteKey] = (), phases: Phases = lookup,
+    software: Mapping[str, str] | None = None,
 ) -> Verdict:  # fmt: skip
     """Check the files of an export. `read_key` reads the key that a record names; `pinned`: keys that
-    the checker knows, of which one must have signed."""
+    the checker knows, of which one must have signed; `software`: the versions here, by which files are
+    worded (None: those of the record)."""
     if RECORD not in files:
         return unreadable(f"There is no {RECORD} here; give the PDF or the folder of an export.")
     try:
@@ -74,8 +79,14 @@ def verify_bundle(
         *_check_record(bundle, files),
         *check_manifest(files, bundle.batch, seal),
     ]
-    altered += _check_rendered(bundle, found, files)
-    return _verdict(bundle, found, altered, seal)
+    other = other_software(bundle, bundle.software if software is None else software)
+    altered += _check_rendered(bundle, found, files, other)
+    return _verdict(bundle, found, altered, [seal.sentence(), *_background(bundle, found, other)])
+
+
+def other_software(bundle: Bundle, here: Mapping[str, str]) -> str:
+    """The software that made the export and is not the one here, in words; '' where it is the same."""
+    return ", ".join(f"{name} {found}" for name, found in bundle.software.items() if here.get(name) != found)
 
 
 def _unread(files: Mapping[str, bytes], sentence: str) -> Verdict:
@@ -91,17 +102,32 @@ def _check_record(bundle: Bundle, files: Mapping[str, bytes]) -> Iterator[str]:
         yield f"{RECORD} was altered: it is not in canonical form, or holds members that are none of a record."
 
 
-def _check_rendered(bundle: Bundle, found: Conformance, files: Mapping[str, bytes]) -> Iterator[str]:
-    """The files beside record.json are made again and compared byte for byte."""
+def _check_rendered(
+    bundle: Bundle, found: Conformance, files: Mapping[str, bytes], other: str
+) -> Iterator[str]:
+    """The files beside record.json are made again and compared byte for byte; where other software made
+    them, only what has no wording: the recipe and the checkpoint."""
     try:
         made = rendered(bundle, found)
     except (RecordError, KeyError) as error:
         yield f"The files beside {RECORD} cannot be compared, because it cannot be followed: {error}"
         return
-    for name, content in made.items():
-        if name in files and name != RECORD and files[name] != content:
-            line = _first_difference(files[name], content)
+    if files.get("recipe.yaml") not in (None, made["recipe.yaml"]) and other:
+        del made["recipe.yaml"]
+        yield from _check_recipe(files["recipe.yaml"], found)
+    for name in sorted(made.keys() - ({RECORD, *WORDED} if other else {RECORD})):
+        if name in files and files[name] != made[name]:
+            line = _first_difference(files[name], made[name])
             yield f"{name} does not agree with {RECORD}: line {line} was changed, added or removed."
+
+
+def _check_recipe(content: bytes, found: Conformance) -> Iterator[str]:
+    try:
+        digest = read(content.decode("utf-8"), "recipe.yaml").digest
+    except (UnicodeDecodeError, RecipeError):
+        digest = ""
+    if digest != found.state.known_recipe().digest:
+        yield f"recipe.yaml does not agree with {RECORD}: it is another recipe."
 
 
 def _first_difference(found: bytes, expected: bytes) -> int:
@@ -110,7 +136,9 @@ def _first_difference(found: bytes, expected: bytes) -> int:
     return next((number for number, (left, right) in pairs if left != right), shorter + 1)
 
 
-def _verdict(bundle: Bundle, found: Conformance, altered: Sequence[str], seal: Seal) -> Verdict:
+def _verdict(
+    bundle: Bundle, found: Conformance, altered: Sequence[str], background: Sequence[str]
+) -> Verdict:
     conformance = (
         "not re-executable" if found.unknown else "does not conform" if found.findings else "conforms"
     )
@@ -118,7 +146,7 @@ def _verdict(bundle: Bundle, found: Conformance, altered: Sequence[str], seal: S
         *altered,
         *(_located(one.entry, one.sentence) for one in (*found.unknown, *found.findings)),
         *found.departures,
-        *_background(bundle, found, seal),
+        *background,
     ]
     good = not altered and found.conforms
     return Verdict(
@@ -130,8 +158,10 @@ def _located(entry: int, sentence: str) -> str:
     return f"Entry {entry}: {sentence}" if entry else sentence
 
 
-def _background(bundle: Bundle, found: Conformance, seal: Seal) -> Iterator[str]:
-    yield seal.sentence()
+def _background(bundle: Bundle, found: Conformance, other: str) -> Iterator[str]:
+    if other:
+        names = " and ".join(WORDED)
+        yield f"{names} were held against the manifest only, because other software worded them: {other}."
     if found.state.state not in ENDED:
         yield f"The batch had not ended when it was exported: it is {found.state.state}."
     erased = [str(entry.number) for entry in bundle.entries if entry.body is None]

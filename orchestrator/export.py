@@ -79,7 +79,7 @@ def gather(
     acted = {e.actor.id for copy in copies for e in copy.entries if e.actor.kind == "person"}
     known = tuple(sorted((person for person in people if person.id in acted), key=lambda person: person.id))
     public = "" if key is None else key.verifier
-    made = Bundle(number, now, by, software(), known, tuple(copies), public)
+    made = Bundle(number, now, by, dict(software()), known, tuple(copies), public)
     return read_bundle(made.to_json())  # as a checker will read it: the order of keys included
 
 

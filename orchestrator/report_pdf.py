@@ -4,8 +4,10 @@ It declares PDF/A-3u. The same sources and the same version of typst give the sa
 checker can make the pages again. No file, font or package from outside the sources is read.
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import cast
@@ -20,9 +22,19 @@ DECIDING = ("kweek", "pint", "typst")
 """Software of which the version decides what the pages look like."""
 
 
-def software() -> dict[str, str]:
-    """The versions that decide what an export looks like."""
-    return {name: _version(name) for name in DECIDING}
+@cache
+def software() -> Mapping[str, str]:
+    """What decides what an export looks like: versions, and the digest of the code that words it."""
+    return {name: _version(name) for name in DECIDING} | {"report": _digest()}
+
+
+def _digest() -> str:
+    """SHA-256 over the source of `batches.report`, so that two versions run from source are told apart."""
+    sources = [file for file in files("batches.report").iterdir() if file.name.endswith((".py", ".typ"))]
+    digest = hashlib.sha256()
+    for file in sorted(sources, key=lambda file: file.name):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _version(name: str) -> str:
@@ -43,7 +55,9 @@ def compiled(sources: Mapping[str, bytes], at: datetime) -> bytes:
     import typst
 
     try:
-        compiler = typst.Compiler(cast("bytes", dict(sources)), ignore_system_fonts=True)  # its types lack files by name
+        compiler = typst.Compiler(
+            cast("bytes", dict(sources)), ignore_system_fonts=True
+        )  # its types lack files by name
         made = compiler.compile(format="pdf", pdf_standards=STANDARD, pdf_tags=False, timestamp=at)
     except typst.TypstError as error:
         raise RecordError(f"The pages of the report cannot be laid out: {error}") from error

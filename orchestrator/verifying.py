@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batches.errors import KweekError, RecordError
-from batches.report.bundle import Bundle, read_bundle
+from batches.report.bundle import read_bundle
 from batches.report.files import FILES, RECORD
-from batches.verify import NOT_VERIFIED, UNREADABLE, Verdict, judged, unreadable, verify_bundle
+from batches.verify import (
+    NOT_VERIFIED,
+    UNREADABLE,
+    Verdict,
+    judged,
+    other_software,
+    unreadable,
+    verify_bundle,
+)
 
 if TYPE_CHECKING:
     from batches.checkpoint import NoteKey
@@ -25,13 +33,14 @@ def verify(path: Path, keys: "Sequence[NoteKey]" = ()) -> Verdict:
     """Check the PDF or the folder of an export. `keys`: public keys the checker trusts; without any,
     the key that the record names is used and the verdict says so. Raises nothing: what cannot be
     read is a verdict too."""
+    from orchestrator.report_pdf import software
     from orchestrator.signing import read_key
 
     try:
         files = read_export(path)
     except RecordError as error:
         return unreadable(str(error))
-    verdict = verify_bundle(files, read_key, keys)
+    verdict = verify_bundle(files, read_key, keys, software=software())
     if verdict.exit_code == UNREADABLE or path.is_dir() or RECORD not in files:
         return verdict
     return _with_pages(verdict, path.read_bytes(), files)
@@ -79,16 +88,14 @@ def _pages(pdf: bytes, files: Mapping[str, bytes]) -> tuple[str, bool | None]:
 
     try:
         bundle = read_bundle(files[RECORD])
-        if (made_by := _other_versions(bundle, software())) != "":
-            return f"The printed pages were not compared: they were made by {made_by}.", None
+        if other := other_software(bundle, software()):
+            return (
+                f"The printed pages were not compared, because other software laid them out: {other}.",
+                None,
+            )
         made = report_pdf(bundle, judged(bundle), files)
     except (KweekError, KeyError) as error:
         return f"The printed pages were not compared: {error}", None
     if made == pdf:
         return "The printed pages are those of the record.", True
     return "The PDF was altered: its pages are not those that the record gives.", False
-
-
-def _other_versions(bundle: Bundle, here: Mapping[str, str]) -> str:
-    other = [f"{name} {found}" for name, found in bundle.software.items() if here.get(name, found) != found]
-    return ", ".join(other)

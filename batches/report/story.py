@@ -124,7 +124,7 @@ class Story:
         lines = [
             Line(plainly(name), shown(value), proven(recipe, asked.get(name)))
             for name, value in given.items()
-            if value != ""
+            if shown(value)
         ]
         found = PhaseStory(
             path, f"{body.get('phase')}@{body.get('version')}", clock(entry.recorded_at), entry.number, lines
@@ -136,7 +136,9 @@ class Story:
         found = self._open.pop(text_in(body, "path"))
         found.finished = clock(entry.recorded_at)
         found.results = [
-            Line(plainly(name), shown(value)) for name, value in dict_in(body, "results").items()
+            Line(plainly(name), shown(value))
+            for name, value in dict_in(body, "results").items()
+            if shown(value)
         ]
         if body.get("then_within"):
             due = clock(moment(text_in(body, "then_due")))

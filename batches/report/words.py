@@ -107,6 +107,14 @@ def plainly(name: str) -> str:
     return name.replace("_", " ")
 
 
+TAGS = {"ph": "pH", "co2": "CO2", "o2": "O2"}
+
+
+def tag(name: str) -> str:
+    """The name of a tag as the field writes it."""
+    return TAGS.get(name) or plainly(name)
+
+
 def clock(at: datetime) -> str:
     """UTC to the second: '2026-11-23 08:05:00'. The report says once that times are UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -138,9 +146,7 @@ def step_text(step: PlainDict) -> str:
 
 
 def _until(step: PlainDict) -> str:
-    return (
-        f"Wait until {plainly(text_in(step, 'tag'))} is {bounds(step.get('at_least'), step.get('at_most'))}"
-    )
+    return f"Wait until {tag(text_in(step, 'tag'))} is {bounds(step.get('at_least'), step.get('at_most'))}"
 
 
 def _first(step: PlainDict) -> str:
@@ -182,8 +188,8 @@ def _decide(step: PlainDict) -> str:
 
 
 _STEPS: dict[str, Callable[[PlainDict], str]] = {
-    "Set": lambda step: f"Set {plainly(text_in(step, 'tag'))} to {shown(step['value'])}",
-    "Read": lambda step: f"Read {plainly(text_in(step, 'tag'))}",
+    "Set": lambda step: f"Set {tag(text_in(step, 'tag'))} to {shown(step['value'])}",
+    "Read": lambda step: f"Read {tag(text_in(step, 'tag'))}",
     "Until": _until,
     "Wait": lambda step: f"Wait {shown(step['duration'])}",
     "First": _first,

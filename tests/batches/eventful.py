@@ -16,7 +16,7 @@ from batches.plain import PlainDict
 from batches.recipe import Recipe
 from batches.recipe_reader import read
 from batches.states import Command
-from batches.steps import Ask, Decide, Do, Value, plain
+from batches.steps import Ask, Decide, Do, First, Value, plain
 from tests.batches.running import Asked, Run, good, person, signature
 
 SMALL = Path(__file__).parent / "report" / "small.yaml"
@@ -83,6 +83,46 @@ def eventful() -> Run:
     while run.advance():
         pass
     return run
+
+
+def stopped() -> Run:
+    """The small culture: held and restarted by a person, then aborted and disposed of."""
+    run = Run(small_recipe(), harvests).start()
+    until(run, lambda: waits(run, "grown", First))
+    command(run, "hold", "power cut announced")
+    settle(run, "Culture")
+    settle(run, "")
+    command(run, "restart", "")
+    _confirm(run, "Culture")
+    settle(run, "Culture")
+    settle(run, "")
+    command(run, "abort", "contamination seen")
+    settle(run, "Culture")
+    settle(run, "")
+    _dispose(run)
+    return run
+
+
+def command(run: Run, given: Command, reason: str) -> None:
+    run.batch(commands.command(run.state, "", given, person("supervisor"), reason))
+
+
+def _dispose(run: Run) -> None:
+    """Cells are cared for until two people sign their disposal."""
+    content: PlainDict = {"text": "Dispose of it, and sign, two people.", "units": ["REACTOR-01"]}
+    run.batch(iter((commands.open_task(run.state, "", "dispose", "supervisor", content, people=2),)))
+    task = next(task for task in run.state.tasks.values() if task.kind == "dispose")
+    body: PlainDict = {"task": task.id, "signature": signature(task), "answer": {"confirmed": True}}
+    second = Actor("person", "p-0009", "supervisor")
+
+    def decision() -> Decision:
+        yield Draft("task_answered", {**body, "closes": False}, person("supervisor"))
+        yield Draft("task_answered", {**body, "closes": True}, second)
+        yield Draft("disposed", {"units": ["REACTOR-01"]}, second)
+        for role in list(run.state.units):
+            yield Draft("unit_unbound", {"role": role, "unit": run.state.units[role]})
+
+    run.batch(decision())
 
 
 def until(run: Run, reached: Callable[[], bool]) -> None:
@@ -224,30 +264,28 @@ def _answer_trouble(run: Run, path: str, choice: str, more: PlainDict) -> None:
 
 
 def _restart(run: Run, up: str) -> None:
-    """The unit procedure goes on; a person confirms before set-points move."""
-    command: Command = "restart"
-    run.batch(commands.command(run.state, up, command, SUPERVISOR_SYSTEM, "as decided"))
-    run.batch(
-        iter(
-            (
-                commands.open_task(
-                    run.state, up, "restart", "operator", {"text": f"Confirm that {up} is fit to go on."}
-                ),
-            )
-        )
-    )
+    """The unit procedure goes on as a supervisor decided."""
+    run.batch(commands.command(run.state, up, "restart", SUPERVISOR_SYSTEM, "as decided"))
+    _confirm(run, up)
+    settle(run, up)
+
+
+def _confirm(run: Run, up: str) -> None:
+    """A person confirms before set-points move."""
+    text = f"Confirm that {up} is fit to go on."
+    run.batch(iter((commands.open_task(run.state, up, "restart", "operator", {"text": text}),)))
     task = next(task for task in run.state.tasks.values() if task.kind == "restart")
     body: PlainDict = {"task": task.id, "answer": {"confirmed": True}, "closes": True}
     run.batch(iter((Draft("task_answered", body, person("operator")),)))
+    value: PlainDict = {"value": "37.0", "unit": "degC"}
     restored: PlainDict = {
         "path": up,
         "unit": "REACTOR-01",
         "tag": "temperature",
-        "value": {"value": "37.0", "unit": "degC"},
+        "value": value,
         "command": "c",
     }
     run.batch(iter((Draft("set_restored", restored),)))
-    settle(run, up)
 
 
 def _excursion(run: Run) -> None:

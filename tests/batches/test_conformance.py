@@ -12,9 +12,9 @@ from batches.conformance import Conformance, conform
 from batches.entries import Actor, Entry
 from batches.phases import PHASES
 from batches.phases.base import Phase
-from batches.plain import Plain, dict_in, list_in
+from batches.plain import Plain, dict_in, dicts_in, list_in
 from batches.recipe_reader import read
-from tests.batches.eventful import eventful, small
+from tests.batches.eventful import eventful, small, stopped
 from tests.batches.running import run
 from tests.batches.tampering import at, by, changed, first, resealed, saying, without
 from tests.conftest import ROOT
@@ -58,6 +58,18 @@ def test_trouble_that_was_handled_by_the_rules_conforms_and_departures_are_told(
         "Departure C-B-26-0001-1 (applied): the weekend shift ends earlier",
         "Departure C-B-26-0001-2 (confirmed): one count more before disposal",
     ]
+
+
+def test_a_batch_that_was_held_aborted_and_disposed_of_conforms() -> None:
+    judged = conform(stopped().entries)
+    assert (judged.findings, judged.state.state, judged.state.in_care) == ([], "Aborted", False)
+
+
+def test_an_abort_without_its_reason_is_found() -> None:
+    entries = stopped().entries
+    number = first(entries, "state_changed", cause="abort").number
+    sentences = found(changed(entries, number, saying(reason="")))
+    assert sentences[0] == f"{number}: 'abort' needs a reason; say why in a few words."
 
 
 def test_a_record_that_has_not_ended_is_judged_as_far_as_it_goes() -> None:
@@ -113,6 +125,29 @@ def test_a_scan_of_another_patient_is_found() -> None:
     (sentence,) = found(changed(events(), number, saying(reply="KWDEMO126000002W")))
     assert sentence.startswith(f"{number}: The reply to task B-26-0001-T")
     assert "The label scanned (KWDEMO126000002W) is not the one expected" in sentence
+
+
+def test_a_scan_of_another_patient_is_found_though_the_task_was_forged_with_it() -> None:
+    number = first(events(), "step_done", reply="KWDEMO126000001U").number
+    asked = events()[number - 2]
+    (task,) = dicts_in(asked.content(), "tasks")
+    expecting = {**task, "content": {**dict_in(task, "content"), "expects": "text:KWDEMO126000002W"}}
+    forged = changed(events(), asked.number, saying(tasks=[expecting]))
+    (sentence,) = found(changed(forged, number, saying(reply="KWDEMO126000002W")))
+    assert "The label scanned (KWDEMO126000002W) is not the one expected" in sentence
+
+
+def test_a_record_that_words_its_tasks_and_deviations_otherwise_still_conforms() -> None:
+    """Wording has no version: newer software says some things better."""
+    worded = list(events())
+    for entry in events():
+        if entry.kind == "deviation_opened":
+            worded = changed(worded, entry.number, saying(text="told in other words"))
+        elif entry.kind == "step_asked" and entry.content()["tasks"]:
+            tasks = [{**task, "content": {**dict_in(task, "content"), "text": "asked in other words", "hint": "new"}}
+                     for task in dicts_in(entry.content(), "tasks")]  # fmt: skip
+            worded = changed(worded, entry.number, saying(tasks=tasks))
+    assert found(worded) == []
 
 
 def test_an_implausible_value_is_found() -> None:

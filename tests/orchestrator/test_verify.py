@@ -451,12 +451,28 @@ def test_one_byte_changed_in_the_pdf_is_found(data: st.DataObject) -> None:
     assert verdict.integrity in ("altered", "unreadable")
 
 
-def test_pages_made_by_other_software_are_not_compared(tmp_path: Path) -> None:
+def test_what_other_software_worded_is_held_against_the_manifest_only(tmp_path: Path) -> None:
     made = forged(replace(bundle(), software={**bundle().software, "typst": "0.1.0"}), site())
-    (tmp_path / "B.pdf").write_bytes(pdf_with(**made))
+    worded = {**made, "audit.csv": made["audit.csv"].replace(b"Departure", b"Change")}
+    worded[MANIFEST] = site().note(manifest_text("B-26-0001", worded)).encode()
+    (tmp_path / "B.pdf").write_bytes(pdf_with(**worded))
     verdict = verify(tmp_path / "B.pdf")
     assert verdict.exit_code == 0
-    assert verdict.sentences[-1] == "The printed pages were not compared: they were made by typst 0.1.0."
+    assert verdict.sentences[-3:] == (
+        "record.xml and audit.csv were held against the manifest only, because other software worded them: typst 0.1.0.",
+        "The batch is SIMULATED: not for GMP use.",
+        "The printed pages were not compared, because other software laid them out: typst 0.1.0.",
+    )
+
+
+@pytest.mark.parametrize("change", [(b"60 rpm", b"61 rpm"), (b"recipe:", b"recipe"), (b"small", b"\xff")])
+def test_another_recipe_does_not_agree_whoever_worded_it(change: tuple[bytes, bytes]) -> None:
+    made = forged(replace(bundle(), software={"kweek": "0.0.1"}), site())
+    made["recipe.yaml"] = made["recipe.yaml"].replace(*change)
+    made[MANIFEST] = site().note(manifest_text("B-26-0001", made)).encode()
+    verdict = verify_bundle(made, read_key, software={"kweek": "0.2.0"})
+    assert verdict.sentences[0] == "recipe.yaml does not agree with record.json: it is another recipe."
+    assert verdict.integrity == "altered"
 
 
 # --- what cannot be read ----------------------------------------------------------------------------------

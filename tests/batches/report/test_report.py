@@ -26,7 +26,7 @@ from batches.report.contents import report
 from batches.report.readings import Reading, read_readings, readings_csv, thinned
 from batches.report.recipe_yaml import recipe_yaml
 from batches.report.sentences import Known, change_text, say
-from batches.report.trends import Trend, days, svg, ticks
+from batches.report.trends import Band, Trend, days, svg, ticks, unbroken
 from batches.report.words import PRINTABLE, grouped, measure, printable, shown
 from batches.verify import judged
 from tests.batches.eventful import eventful, small, small_recipe
@@ -224,16 +224,24 @@ def test_a_picture_is_well_formed_and_stays_in_its_frame(
     )
     end = readings[-1].measured_at if readings else DAY
     start = readings[0].measured_at if readings else DAY
-    root = ET.fromstring(svg(Trend("T", "degC", readings, low, high), start, end))
+    bands = (Band(start - timedelta(days=1), end + timedelta(days=9), low, high),)
+    root = ET.fromstring(svg(Trend("T", readings, bands), start, end))
     for element in root.iter():
         for name in ("x", "x1", "x2", "cx"):
             assert 0 <= float(element.get(name, "0")) <= 520
         for name in ("y", "y1", "y2", "cy"):
-            assert 0 <= float(element.get(name, "0")) <= 150
+            assert 0 <= float(element.get(name, "0")) <= 128
         for pair in element.get("points", "").split():
             x, y = map(float, pair.split(","))
             assert 46 <= x <= 512
-            assert 8 <= y <= 128
+            assert 8 <= y <= 106
+
+
+def test_no_line_is_drawn_over_a_gap() -> None:
+    hours = [0, 1, 2, 3, 50, 51, 52, 90]
+    points = [(DAY + timedelta(hours=hour), 1.0) for hour in hours]
+    assert [len(part) for part in unbroken(points)] == [4, 3, 1]
+    assert unbroken([]) == []
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0.001, 1e6))
