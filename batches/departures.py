@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from batches.commands import Decision, deviation
 from batches.entries import Actor, Draft, Entry, stamp
 from batches.errors import BadInput, NotFound, NotPermitted, RecordError, Refused
+from batches.new_values import check_added, formula_value, parameter_value
 from batches.phases import lookup
 from batches.plain import Plain, PlainDict, list_in, text_in
 from batches.procedure import find, walk_nodes
@@ -94,9 +95,26 @@ def _path(change: PlainDict) -> str:
 
 
 def _complete(state: BatchState, change: PlainDict) -> PlainDict:
-    """A repeat with the name its phase gets."""
-    if change.get("kind") != "repeat":
-        return change
+    """A repeat with the name its phase gets; a new value as it will be recorded, for a new value of a
+    parameter or of the formula."""
+    match change.get("kind"):
+        case "parameter":
+            path, name = _text(change, "path"), _text(change, "name")
+            value = parameter_value(state, _find(state, path), name, change.get("value"))
+            return {"kind": "parameter", "path": path, "name": name, "value": plain(value)}
+        case "formula":
+            name = _text(change, "name")
+            if name not in state.known_recipe().formula:
+                raise BadInput(f"The recipe's formula has no value '{name}'.")
+            value = formula_value(state, name, change.get("value"))
+            return {"kind": "formula", "name": name, "value": plain(value)}
+        case "repeat":
+            return _repeat(state, change)
+        case _:
+            return change
+
+
+def _repeat(state: BatchState, change: PlainDict) -> PlainDict:
     path, after = _text(change, "path"), change.get("after", change["path"])
     call = _find(state, path)
     others = [other for other, _ in walk_nodes(state.known_recipe().procedure, "", state.progress)]
@@ -114,17 +132,13 @@ def _check(state: BatchState, change: PlainDict) -> None:
             _find(state, _text(change, "path"))
             _may_insert(state, _text(change, "after"))
         case "add":
-            _check_phase(change)
+            _check_phase(state, change)
             _may_insert(state, _text(change, "after"))
         case "parameter":
             call = _not_started(state, _text(change, "path"))
-            if _text(change, "name") not in call.parameters:
-                raise BadInput(f"'{_text(change, 'path')}' has no parameter '{change['name']}'.")
-            decode(change.get("value"))
+            parameter_value(state, call, _text(change, "name"), change.get("value"))
         case "formula":
-            if _text(change, "name") not in state.known_recipe().formula:
-                raise BadInput(f"The recipe's formula has no value '{change['name']}'.")
-            decode(change.get("value"))
+            formula_value(state, _text(change, "name"), change.get("value"))
         case kind:
             raise BadInput(
                 f"'{kind}' is no departure; the kinds are skip, repeat, add, parameter and formula."
@@ -157,7 +171,7 @@ def _not_started(state: BatchState, path: str) -> PhaseCall:
     return call
 
 
-def _check_phase(change: PlainDict) -> None:
+def _check_phase(state: BatchState, change: PlainDict) -> None:
     found = change.get("phase")
     if not isinstance(found, Mapping):
         raise BadInput(
@@ -166,7 +180,10 @@ def _check_phase(change: PlainDict) -> None:
     call = phase_call(found)
     if not call.alias:
         raise BadInput("The phase to add needs a name of its own: 'as'.")
-    lookup(call.phase, call.version)
+    path = f"{_text(change, 'after').rpartition('/')[0]}/{call.name}"
+    if path in [other for other, _ in walk_nodes(state.known_recipe().procedure, "", state.progress)]:
+        raise BadInput(f"'{path}' stands in the procedure already; choose another name after 'as'.")
+    check_added(state, call, path)
 
 
 def _may_insert(state: BatchState, after: str) -> None:

@@ -19,6 +19,7 @@ from devices.unit import Unit
 from orchestrator.api import (
     batches,
     changes,
+    document,
     equipment,
     events,
     health,
@@ -54,13 +55,13 @@ def create_app(house: House | None = None) -> FastAPI:
     app = FastAPI(
         title="Kweek", version=SOFTWARE, openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None,
         description="Runs cell and gene therapy manufacturing: recipe, record, plan.",
-        responses=problems.RESPONSES,
     )  # fmt: skip
     for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, events):
         app.include_router(module.router, prefix=API, dependencies=[Depends(bearer)])
     app.include_router(sign_in.entrance, prefix=API)
     app.include_router(health.router)
     problems.install(app)
+    document.install(app)
     app.add_middleware(Gate)
     app.state.house = house
     return app

@@ -121,7 +121,7 @@ def begin(phase: Phase, parameters: Mapping[str, Value]) -> PhaseRun:
     for name, declared in phase.parameters.items():
         value = parameters.get(name, declared.default)
         if value is not None:
-            given[name] = _checked(phase, name, declared, value)
+            given[name] = checked(phase, name, value)
         elif not declared.optional:
             raise BadInput(
                 f"{phase.name}@{phase.version} needs the parameter '{name}' ({declared.kind}); give it."
@@ -129,7 +129,9 @@ def begin(phase: Phase, parameters: Mapping[str, Value]) -> PhaseRun:
     return phase.run(**given)
 
 
-def _checked(phase: Phase, name: str, declared: Declared, value: Value) -> Value:
+def checked(phase: Phase, name: str, value: Value) -> Value:
+    """The value, if it is of the kind that the phase declares for the parameter. Raises BadInput."""
+    declared = phase.parameters[name]
     if _fits(declared, value):
         return value
     wanted = f"one of: {', '.join(declared.options)}" if declared.options else declared.kind

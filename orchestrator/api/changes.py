@@ -1,12 +1,9 @@
 """What people change in a running batch: departures, corrections, notes, work by hand, deviations."""
 
-from typing import cast
-
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, JsonValue
 
 from batches.departures import MAY_COUNTERSIGN, MAY_REQUEST
-from batches.plain import Plain
 from orchestrator.api.common import (
     ActOnce,
     AsRole,
@@ -20,6 +17,8 @@ from orchestrator.api.common import (
     as_role,
     decided_text,
     permitted,
+    sent_object,
+    sent_plain,
 )
 from orchestrator.api.sign_in import Done
 from orchestrator.api.tasks import LateWork, late_of
@@ -88,7 +87,7 @@ async def request_departure(
     number: str, body: AskDeparture, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
 ) -> Response:
     """Ask for a departure from the recipe."""
-    actor, change = as_role(person, MAY_REQUEST, role), cast("dict[str, Plain]", body.change)
+    actor, change = as_role(person, MAY_REQUEST, role), sent_object(body.change)
     return await once.act(
         lambda reply: house.site.answers.depart(number, change, body.reason, body.urgent, actor, reply),
         lambda decided: {"departure": decided_text(decided, "id")},
@@ -114,7 +113,7 @@ async def correct_entry(
     number: str, body: Correct, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
 ) -> Response:
     """Correct what an entry says, by a new entry."""
-    actor, new = permitted(person, WORKERS, role), cast("Plain", body.new)
+    actor, new = permitted(person, WORKERS, role), sent_plain(body.new)
     return await once.act(
         lambda reply: house.site.answers.correct(number, body.entry, new, body.reason, actor, reply),
         lambda _: {"status": "done"},
@@ -139,7 +138,7 @@ async def record_work_by_hand(
 ) -> Response:
     """Type in what was done by hand during an outage."""
     actor, late = permitted(person, BY_HAND, role), late_of(house, body.late)
-    parameters, results = cast("dict[str, Plain]", body.parameters), cast("dict[str, Plain]", body.results)
+    parameters, results = sent_object(body.parameters), sent_object(body.results)
     return await once.act(
         lambda reply: house.site.answers.record_by_hand(
             number, body.path, body.unit, body.action, parameters, results, late, actor, reply

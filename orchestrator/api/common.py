@@ -11,9 +11,10 @@ from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, JsonValue, StringConstraints
 
 from batches.entries import Actor, stamp
-from batches.errors import BadInput, NotPermitted
+from batches.errors import BadInput, NotPermitted, RecordError
 from batches.plain import Plain, PlainDict, canonical, text_in
 from batches.quantities import Quantity, from_plain, parse
+from batches.steps import decode
 from orchestrator.api.house import House
 from orchestrator.api.problems import MissingKey, MissingMatch, ReusedKey, Stale
 from orchestrator.people import Person
@@ -111,6 +112,21 @@ def permitted(person: Person, roles: Sequence[str], wanted: str = "") -> Actor:
     if actor.role not in roles:
         raise NotPermitted(f"This needs the role {' or '.join(roles)}; yours is {actor.role or 'none'}.")
     return actor
+
+
+def sent_plain(found: "JsonValue | PlainObject") -> Plain:
+    """Values that were sent, with every quantity in them checked. Raises BadInput."""
+    value = cast("Plain", found)
+    try:
+        decode(value)
+    except RecordError as error:
+        raise BadInput(str(error.__cause__ or error)) from error
+    return value
+
+
+def sent_object(found: PlainObject) -> PlainDict:
+    """The same for an object."""
+    return cast("PlainDict", sent_plain(found))
 
 
 # --- acting once ------------------------------------------------------------------------------------

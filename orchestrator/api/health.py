@@ -3,6 +3,7 @@
 from typing import cast
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from batches.errors import NotPermitted
@@ -52,7 +53,7 @@ def health(house: House) -> Health:
     )  # fmt: skip
 
 
-@router.get("/metrics", operation_id="get_metrics", response_class=Response)
+@router.get("/metrics", operation_id="get_metrics", response_class=PlainTextResponse)
 async def get_metrics(request: Request) -> Response:
     """Numbers for Prometheus. Open to this machine itself; from elsewhere for administrators."""
     person: Person | None = request.state.person

@@ -88,12 +88,6 @@ class Problem(BaseModel):
     findings: list[dict[str, str | int]] | None = None
 
 
-RESPONSES: dict[int | str, dict[str, object]] = {
-    "4XX": {"model": Problem, "description": "Refused, with one sentence that says what to do."},
-    "5XX": {"model": Problem, "description": "The record or the equipment cannot do it now."},
-}
-
-
 def respond(error: KweekError) -> Response:
     """The response for an error."""
     for kind, status, name, title in KINDS:

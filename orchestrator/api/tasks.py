@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from batches.entries import stamp
 from batches.errors import BadInput, NotFound
-from batches.plain import Plain, text_in
+from batches.plain import text_in
 from batches.record import BatchState, Task
 from batches.tasks import SIGNED
 from orchestrator.answers import ANSWERS_FOR, Late, Signature
@@ -27,6 +27,7 @@ from orchestrator.api.common import (
     ThePerson,
     as_role,
     page,
+    sent_plain,
     wire,
 )
 from orchestrator.api.house import House
@@ -157,7 +158,7 @@ async def answer_task(
     if asked is not None and body.signature is not None:
         signature = await _signature(house, person, actor.role, asked, body.signature, source)
     late = None if body.late is None else late_of(house, body.late)
-    answer = cast("Plain", body.answer)
+    answer = sent_plain(body.answer)
     return await once.act(
         lambda reply: house.site.answers.answer(number, task, actor, answer, signature, late, reply),
         lambda decided: {"task": task, "status": _status(asked, decided)},
