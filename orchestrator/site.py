@@ -12,7 +12,7 @@ from batches import equipment as units
 from batches.allocation import Grant
 from batches.entries import SYSTEM, Actor, Draft, Entry, stamp
 from batches.equipment import UnitState
-from batches.errors import BadInput, NotFound, Refused
+from batches.errors import NotFound, Refused
 from batches.materials import LotState
 from batches.numbers import BATCH_PATTERN, next_number
 from batches.plain import PlainDict
@@ -210,10 +210,3 @@ class Site:
             "ok": not self.engine.broken, "problem": self.engine.broken, "open_batches": len(self.runners),
             "process_time": stamp(self.engine.clock.now()), "pending_commits": self.engine.store.pending(),
         }  # fmt: skip
-
-
-def actor_of(person: str, role: str) -> Actor:
-    """The actor of a request by a person acting in a role."""
-    if not person or not role:
-        raise BadInput("A request names its person and role; sign in.")
-    return Actor("person", person, role)
