@@ -57,9 +57,7 @@ def pages(out: Path) -> list[str]:
     """The text of each page, blanks and line ends made one."""
     if shutil.which("pdftotext") is None:
         pytest.skip("needs pdftotext (poppler-utils), which is not on this machine")
-    text = subprocess.run(
-        ["pdftotext", out / "B-26-0001.pdf", "-"], capture_output=True, check=True
-    )
+    text = subprocess.run(["pdftotext", out / "B-26-0001.pdf", "-"], capture_output=True, check=True)
     return text.stdout.decode().split("\f")[:-1]
 
 
