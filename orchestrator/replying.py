@@ -8,6 +8,6 @@ from orchestrator.store.port import Reply
 
 Decided: TypeAlias = Sequence[tuple[str, Draft]]
 """What a commit decided: stream and draft, in order."""
-Replying: TypeAlias = "Reply | Callable[[Decided], Reply]"
+Replying: TypeAlias = Reply | Callable[["Decided"], Reply]
 """A ready reply, or one that names what was decided (a number given, a status): asked for once, when
 the decision is made and before it is written."""
