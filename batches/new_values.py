@@ -33,7 +33,9 @@ def parameter_value(state: BatchState, call: PhaseCall, name: str, given: Plain)
     phase = lookup(call.phase, call.version)
     declared = phase.parameters.get(name)
     if declared is None:
-        raise BadInput(f"{call.phase}@{call.version} has no parameter '{name}'; it has {', '.join(phase.parameters)}.")
+        raise BadInput(
+            f"{call.phase}@{call.version} has no parameter '{name}'; it has {', '.join(phase.parameters)}."
+        )
     value = _read(given, declared.kind == "quantity")
     checked(phase, name, value)
     _check_names(state.known_recipe(), phase, {name: value})

@@ -82,7 +82,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         devices = _equipment(settings, plant, clock)
         stack.push_async_callback(devices.close)
         engine = Engine(store, clock, devices, plant)
-        engine.historian = historian = await asyncio.to_thread(Historian, historian_url(settings.database_url))
+        engine.historian = historian = await asyncio.to_thread(
+            Historian, historian_url(settings.database_url)
+        )
         stack.push_async_callback(asyncio.to_thread, historian.close)
         crowd = await asyncio.to_thread(_people, settings, engine)
         stack.push_async_callback(asyncio.to_thread, crowd.close)
@@ -114,7 +116,9 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
 
 def _equipment(settings: Settings, plant: Plant, clock: ProcessClock) -> PlantEquipment:
     def driver(unit: Unit, time: ProcessClock) -> Device:
-        return cast("Device", make(unit, time, settings.folder / "drivers"))  # manual units are never asked as devices
+        return cast(
+            "Device", make(unit, time, settings.folder / "drivers")
+        )  # manual units are never asked as devices
 
     return PlantEquipment(plant, clock, driver)
 

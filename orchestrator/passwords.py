@@ -59,4 +59,6 @@ def check_new(password: str, user_name: str) -> None:
         raise BadInput(f"A password has {SHORTEST} to {LONGEST} characters; a sentence is a good one.")
     low = password.casefold()
     if low in COMMON or len(set(low)) < 5 or user_name.casefold() in low:
-        raise BadInput("This password is easily guessed (common, repetitive, or holds the user name); choose another.")
+        raise BadInput(
+            "This password is easily guessed (common, repetitive, or holds the user name); choose another."
+        )

@@ -119,7 +119,9 @@ class People:
         for stream in self._engine.store.streams("person/"):
             named = names.get(stream.removeprefix("person/"))
             if named is not None:
-                person = Person(named.id, named.user_name, named.full_name, must_change=named.id in must_change)
+                person = Person(
+                    named.id, named.user_name, named.full_name, must_change=named.id in must_change
+                )
                 for entry in self._engine.store.read(stream):
                     person.apply(entry)
                 self._take_up(person)
@@ -153,7 +155,9 @@ class People:
         self._logins[login.token] = login
         return SignedIn(token, person, now + LONGEST)
 
-    async def _check(self, user_name: str, password: str, person: Person | None, source: str, what: str) -> None:
+    async def _check(
+        self, user_name: str, password: str, person: Person | None, source: str, what: str
+    ) -> None:
         """Whether this is the person: the delay after failures, the password, the record of a failure."""
         name = _digest(user_name.casefold())
         await self._check_delay(name)
@@ -201,14 +205,18 @@ class People:
 
     def _touch(self, login: Login, now: datetime) -> None:
         used = Login(login.token, login.person, login.began_at, now)
-        if int(now.timestamp() / TOUCH.total_seconds()) != int(login.used_at.timestamp() / TOUCH.total_seconds()):
+        if int(now.timestamp() / TOUCH.total_seconds()) != int(
+            login.used_at.timestamp() / TOUCH.total_seconds()
+        ):
             self._engine.spawn(self._keep_touch(used), "sign-in used")
         self._logins[login.token] = used
 
     async def _keep_touch(self, login: Login) -> None:
         try:
             await self._in_thread(lambda: self._store.touch_login(login.token, login.used_at))
-        except StoreError as error:  # after a restart the sign-in ends a little early; no batch stops for that
+        except (
+            StoreError
+        ) as error:  # after a restart the sign-in ends a little early; no batch stops for that
             structlog.get_logger().warning("the use of a sign-in was not kept", problem=str(error))
 
     async def sign_out(self, token: str) -> None:
@@ -234,7 +242,9 @@ class People:
         for a wrong password, which is recorded and counts as a failed attempt.
         """
         if role == "admin" or "admin" in person.roles:
-            raise NotPermitted("An administrator cannot sign in manufacturing; ask a person with a role there.")
+            raise NotPermitted(
+                "An administrator cannot sign in manufacturing; ask a person with a role there."
+            )
         if person.must_change:
             raise NotPermitted("Your password was set by somebody else; change it before you sign.")
         if person.policy != POLICY_VERSION:
@@ -269,7 +279,16 @@ class People:
         """The first administrator, who adds the others. Refused once there is anybody."""
         if self.persons:
             raise Refused("There are people already; an administrator adds others.")
-        await self._add(user_name, full_name, ["admin"], password, "at installation", Actor("system", "kweek"), None, False)
+        await self._add(
+            user_name,
+            full_name,
+            ["admin"],
+            password,
+            "at installation",
+            Actor("system", "kweek"),
+            None,
+            False,
+        )
         return self._by_name[user_name.casefold()].id
 
     async def add(
@@ -297,12 +316,17 @@ class People:
             named = Named(f"p-{len(known) + 1:04}", user_name, full_name)
             await self._in_thread(lambda: self._store.add(named, hashed, must_change=must_change))
             person = Person(named.id, user_name, full_name, must_change=must_change)
-            drafts = [Draft("person_added", {"identity_check": identity_check}, actor), Draft("password_set", {}, actor)]
+            drafts = [
+                Draft("person_added", {"identity_check": identity_check}, actor),
+                Draft("password_set", {}, actor),
+            ]
             drafts += [Draft("role_given", {"role": role}, actor) for role in sorted(set(roles))]
             await self._commit(person, drafts, reply)
             self._take_up(person)
 
-    async def set_roles(self, person: Person, roles: Sequence[str], actor: Actor, reply: Replying | None = None) -> None:
+    async def set_roles(
+        self, person: Person, roles: Sequence[str], actor: Actor, reply: Replying | None = None
+    ) -> None:
         """Give the person exactly these roles; it acts at once."""
         if person.id == actor.id:
             raise NotPermitted("Nobody changes their own roles; ask another administrator.")
@@ -311,7 +335,9 @@ class People:
         _check_roles(roles)
         self._keep_an_administrator(person, roles)
         drafts = [Draft("role_taken", {"role": role}, actor) for role in person.roles if role not in roles]
-        drafts += [Draft("role_given", {"role": role}, actor) for role in sorted(set(roles) - set(person.roles))]
+        drafts += [
+            Draft("role_given", {"role": role}, actor) for role in sorted(set(roles) - set(person.roles))
+        ]
         await self._commit(person, drafts, reply)
 
     async def leave(self, person: Person, actor: Actor, reply: Replying | None = None) -> None:
@@ -338,7 +364,9 @@ class People:
         await self._commit(person, [Draft("password_set", {}, _self(person))])
         await self._end_all(person)
 
-    async def reset_password(self, person: Person, new: str, actor: Actor, reply: Replying | None = None) -> None:
+    async def reset_password(
+        self, person: Person, new: str, actor: Actor, reply: Replying | None = None
+    ) -> None:
         """An administrator gives a password that must be changed and cannot sign."""
         if person.id == actor.id:
             raise NotPermitted("Change your own password by giving the old one.")
@@ -382,7 +410,9 @@ def _digest(text: str) -> str:
 
 
 def _check_names(user_name: str, full_name: str) -> None:
-    if not (2 <= len(user_name) <= 64 and user_name.isprintable() and not any(c.isspace() for c in user_name)):
+    if not (
+        2 <= len(user_name) <= 64 and user_name.isprintable() and not any(c.isspace() for c in user_name)
+    ):
         raise BadInput("A user name has 2 to 64 printable characters and no blanks.")
     if not (2 <= len(full_name.strip()) <= 200 and full_name.isprintable()):
         raise BadInput("The full name is printed with signatures; write it in 2 to 200 characters.")

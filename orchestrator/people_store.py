@@ -35,9 +35,13 @@ SCHEMA = "people"
 FORGET_ATTEMPTS = timedelta(days=1)
 
 metadata = MetaData()
-person = Table("person", metadata, key("id"), field("user_name"), field("folded"), field("full_name"), **STRICT)
+person = Table(
+    "person", metadata, key("id"), field("user_name"), field("folded"), field("full_name"), **STRICT
+)
 """`folded`: the case-folded user name, unique for ever (21 CFR 11.100(a), 11.300(a))."""
-credential = Table("credential", metadata, key("person"), field("hash"), field("must_change", whole), **STRICT)
+credential = Table(
+    "credential", metadata, key("person"), field("hash"), field("must_change", whole), **STRICT
+)
 login = Table(
     "login", metadata, key("token"), field("person"), field("began_at"), field("used_at"), **STRICT
 )  # fmt: skip
@@ -129,7 +133,12 @@ class PeopleStore:
         return [Login(token, who, moment(began), moment(used)) for token, who, began, used in rows]
 
     def begin_login(self, found: Login) -> None:
-        values = {"token": found.token, "person": found.person, "began_at": stamp(found.began_at), "used_at": stamp(found.used_at)}
+        values = {
+            "token": found.token,
+            "person": found.person,
+            "began_at": stamp(found.began_at),
+            "used_at": stamp(found.used_at),
+        }
         with self._transaction() as connection:
             connection.execute(insert(login).values(**values))
 

@@ -65,7 +65,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise BadInput(f"Nothing can listen on {host}:{port} ({error.strerror}); choose another --port.") from error
+        raise BadInput(
+            f"Nothing can listen on {host}:{port} ({error.strerror}); choose another --port."
+        ) from error
     return listening
 
 

@@ -67,4 +67,6 @@ def _cost(name: str) -> PasswordCost:
         case "low":
             return LOW_COST
         case _:
-            raise BadInput(f"KWEEK_PASSWORD_COST='{name}' is unknown; write full, or low for a demonstration.")
+            raise BadInput(
+                f"KWEEK_PASSWORD_COST='{name}' is unknown; write full, or low for a demonstration."
+            )

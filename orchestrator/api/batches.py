@@ -237,11 +237,15 @@ def entry_shown(entry: Entry) -> EntryShown:
 
 
 @router.post("", operation_id="create_batch", status_code=201, response_model=BatchNumber)
-async def create_batch(body: CreateBatch, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = "") -> Response:
+async def create_batch(
+    body: CreateBatch, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
     """Make a batch; it waits for its start command."""
     actor = permitted(person, MAKERS, role)
     return await once.act(
-        lambda reply: house.site.create_batch(body.recipe, body.version, body.identity, actor, reply, body.priority),
+        lambda reply: house.site.create_batch(
+            body.recipe, body.version, body.identity, actor, reply, body.priority
+        ),
         lambda decided: {"number": decided_text(decided, "number")},
         201,
     )
@@ -286,7 +290,9 @@ async def command_batch(
 
 
 @router.get("/{number}/record", operation_id="list_entries")
-async def list_entries(number: str, house: TheHouse, cursor: Cursor = "", limit: Limit = 100) -> Page[EntryShown]:
+async def list_entries(
+    number: str, house: TheHouse, cursor: Cursor = "", limit: Limit = 100
+) -> Page[EntryShown]:
     """The batch record, entry by entry."""
     await house.site.batch(number)
     after = int(cursor) if cursor.isdecimal() and len(cursor) < 16 else 0

@@ -103,7 +103,9 @@ async def decide_departure(
     """Approve, countersign, confirm or reject."""
     actor = as_role(person, (*QUALITY, *MAY_COUNTERSIGN), role)
     return await once.act(
-        lambda reply: house.site.answers.decide_departure(number, departure, body.approve, actor, body.reason, reply),
+        lambda reply: house.site.answers.decide_departure(
+            number, departure, body.approve, actor, body.reason, reply
+        ),
         lambda _: {"status": "done"},
     )
 
@@ -128,7 +130,9 @@ async def add_note(
     """Add a remark to the record."""
     actor = permitted(person, WORKERS, role)
     return await once.act(
-        lambda reply: house.site.answers.note(number, body.text, actor, reply), lambda _: {"status": "done"}, 201
+        lambda reply: house.site.answers.note(number, body.text, actor, reply),
+        lambda _: {"status": "done"},
+        201,
     )
 
 

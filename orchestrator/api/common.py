@@ -101,7 +101,9 @@ def as_role(person: Person, fitting: Sequence[str], wanted: str = "") -> Actor:
     Raises NotPermitted for a role the person does not have.
     """
     if wanted and wanted not in person.roles:
-        raise NotPermitted(f"You do not have the role {wanted}; yours are {', '.join(person.roles) or 'none'}.")
+        raise NotPermitted(
+            f"You do not have the role {wanted}; yours are {', '.join(person.roles) or 'none'}."
+        )
     role = wanted or next((role for role in fitting if role in person.roles), next(iter(person.roles), ""))
     return Actor("person", person.id, role)
 
@@ -142,7 +144,10 @@ class Once:
         self._kept: Reply | None = None
 
     async def act(
-        self, work: Callable[[Replying], Awaitable[object]], answer: Callable[[Decided], PlainDict], status: int = 200
+        self,
+        work: Callable[[Replying], Awaitable[object]],
+        answer: Callable[[Decided], PlainDict],
+        status: int = 200,
     ) -> Response:
         """Do `work`, handing it the reply to keep; `answer` makes the body from what was decided."""
         place = (self._scope, self._key)
@@ -154,7 +159,9 @@ class Once:
                 await work(lambda decided: self._keep(decided, answer, status))
                 kept = self._kept
             elif kept.request_digest != self._digest:
-                raise ReusedKey(f"The Idempotency-Key '{self._key}' was used for another request; choose a new one.")
+                raise ReusedKey(
+                    f"The Idempotency-Key '{self._key}' was used for another request; choose a new one."
+                )
             assert kept is not None, "the work committed nothing with the reply it was handed"
             return Response(kept.body, kept.status, media_type="application/json")
 
@@ -170,7 +177,9 @@ def once_of(
 ) -> Once:  # fmt: skip
     """The key of a request that acts. Raises MissingKey or BadInput."""
     if not key:
-        raise MissingKey("Send an Idempotency-Key with this request, such as a UUID, so that a repetition acts once.")
+        raise MissingKey(
+            "Send an Idempotency-Key with this request, such as a UUID, so that a repetition acts once."
+        )
     if len(key) > 200 or not (key.isascii() and key.isprintable()):
         raise BadInput("An Idempotency-Key is printable ASCII text of at most 200 characters; send a UUID.")
     scope = f"{person.id} {request.method} {request.url.path}"
@@ -205,7 +214,9 @@ IfMatch = Annotated[
 def check_match(given: str | None, current: str) -> None:
     """Raises MissingMatch without an If-Match, Stale if the thing has changed since it was read."""
     if given is None:
-        raise MissingMatch("Send If-Match with the ETag of what you read, so that nobody's change is overwritten.")
+        raise MissingMatch(
+            "Send If-Match with the ETag of what you read, so that nobody's change is overwritten."
+        )
     if given != current:
         raise Stale(f"This has changed since you read it (it is {current} now); read it again, then decide.")
 

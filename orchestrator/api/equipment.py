@@ -109,7 +109,13 @@ async def read_tag(unit: str, tag: str, house: TheHouse) -> ReadingShown:
 
 @router.post("/{unit}/cleanings", operation_id="clean_unit", status_code=201, response_model=Done)
 async def clean_unit(
-    unit: str, body: Cleaned, house: TheHouse, person: ThePerson, source: Source, once: ActOnce, role: AsRole = ""
+    unit: str,
+    body: Cleaned,
+    house: TheHouse,
+    person: ThePerson,
+    source: Source,
+    once: ActOnce,
+    role: AsRole = "",
 ) -> Response:
     """Two people have cleaned a unit; it may be given to the next batch."""
     actor = permitted(person, CLEANERS, role)

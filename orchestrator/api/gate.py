@@ -83,7 +83,9 @@ def _authenticate(house: House, scope: Scope) -> None:
     if by_cookie and scope["method"] not in SAFE:
         _check_origin(headers)
     if person.must_change and scope["path"] not in WITH_A_GIVEN_PASSWORD:
-        raise NotPermitted("Your password was set by somebody else; change it first: POST /api/v1/me/password.")
+        raise NotPermitted(
+            "Your password was set by somebody else; change it first: POST /api/v1/me/password."
+        )
     state["person"], state["token"] = person, token
 
 

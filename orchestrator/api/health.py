@@ -71,7 +71,12 @@ def _text(house: House) -> str:
         _gauge("kweek_open_batches", "Batches being executed.", found.open_batches),
         _gauge("kweek_open_tasks", "Tasks that wait for people.", tasks),
         _gauge("kweek_pending_commits", "Submissions not yet on disk.", found.pending_commits),
-        _gauge("kweek_failed_sign_ins_total", "Failed attempts since start.", house.people.failed_attempts, "counter"),
+        _gauge(
+            "kweek_failed_sign_ins_total",
+            "Failed attempts since start.",
+            house.people.failed_attempts,
+            "counter",
+        ),
         "# HELP kweek_requests_total Requests answered.\n# TYPE kweek_requests_total counter",
     ]
     lines += [
@@ -83,5 +88,3 @@ def _text(house: House) -> str:
 
 def _gauge(name: str, text: str, value: int, kind: str = "gauge") -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{name} {value}"
-
-

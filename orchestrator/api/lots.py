@@ -108,7 +108,9 @@ def shown(lot: LotState) -> LotShown:
 
 
 @router.post("", operation_id="receive_lot", status_code=201, response_model=LotNumber)
-async def receive_lot(body: ReceiveLot, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = "") -> Response:
+async def receive_lot(
+    body: ReceiveLot, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
     """Receive a lot into quarantine."""
     actor, quantity = permitted(person, RECEIVERS, role), quantity_of(body.quantity)
     return await once.act(
@@ -128,7 +130,9 @@ async def decide_lot(
     actor = permitted(person, QUALITY, role)
     signature = await house.people.sign(person, body.password, actor.role, MEANINGS[body.decision], source)
     return await once.act(
-        lambda reply: house.site.decide_lot(number, body.decision, printed(signature), body.reason, actor, reply),
+        lambda reply: house.site.decide_lot(
+            number, body.decision, printed(signature), body.reason, actor, reply
+        ),
         lambda _: {"lot": number},
     )
 
@@ -170,5 +174,3 @@ async def get_genealogy(number: str, house: TheHouse) -> Genealogy:
         lot=number, ancestors=list(ancestors(number, edges)), descendants=list(descendants(number, edges)),
         batches=sorted({use.batch for use in lots[number].uses}),
     )  # fmt: skip
-
-

@@ -74,7 +74,11 @@ def etag(person: Person) -> str:
 def shown(person: Person) -> PersonShown:
     """A person, as others see them."""
     return PersonShown(
-        id=person.id, user_name=person.user_name, full_name=person.full_name, roles=person.roles, left=person.left
+        id=person.id,
+        user_name=person.user_name,
+        full_name=person.full_name,
+        roles=person.roles,
+        left=person.left,
     )
 
 
@@ -94,7 +98,9 @@ async def get_person(name: str, house: TheHouse, response: Response) -> PersonSh
 
 
 @router.post("", operation_id="add_person", status_code=201, response_model=PersonAdded)
-async def add_person(body: AddPerson, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = "") -> Response:
+async def add_person(
+    body: AddPerson, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
     """Add a person with a first password, which they change when they first sign in."""
     actor = permitted(person, ADMIN, role)
     return await once.act(
@@ -130,12 +136,15 @@ async def reset_password(
     actor = permitted(person, ADMIN, role)
     found = house.people.find(name)
     return await once.act(
-        lambda reply: house.people.reset_password(found, body.password, actor, reply), lambda _: {"status": "done"}
+        lambda reply: house.people.reset_password(found, body.password, actor, reply),
+        lambda _: {"status": "done"},
     )
 
 
 @router.post("/{name}/departure", operation_id="person_leaves", response_model=Done)
-async def person_leaves(name: str, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = "") -> Response:
+async def person_leaves(
+    name: str, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
     """The person leaves: signed out everywhere, and the user name is never given again."""
     actor = permitted(person, ADMIN, role)
     found = house.people.find(name)

@@ -102,7 +102,13 @@ def problem(
 ) -> Response:  # fmt: skip
     """A problem response. What was sent may be quoted in it: any text must come out as JSON, and not all of it."""
     said = detail if len(detail) <= LONGEST_DETAIL else detail[:LONGEST_DETAIL] + " …"
-    body = {"type": f"urn:kweek:problem:{name}", "title": title, "status": status, "detail": said, **(more or {})}
+    body = {
+        "type": f"urn:kweek:problem:{name}",
+        "title": title,
+        "status": status,
+        "detail": said,
+        **(more or {}),
+    }
     return Response(json.dumps(body), status, dict(headers or {}), MEDIA_TYPE)
 
 
@@ -157,7 +163,9 @@ def _sentence(error: Mapping[str, object]) -> str:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return problem(404, "not-found", "Not found", "There is nothing at this address; see docs/reference/api.md.")
+        return problem(
+            404, "not-found", "Not found", "There is nothing at this address; see docs/reference/api.md."
+        )
     if error.status_code == 405:
         detail = f"{request.method} is not possible here; see docs/reference/api.md."
         return problem(405, "method", "Method not possible", detail, error.headers)
@@ -166,4 +174,9 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     structlog.get_logger().error("request failed", error=repr(error), path=request.url.path, exc_info=error)
-    return problem(500, "unexpected", "Unexpected error", "Kweek failed here, which is an error in Kweek; please report it.")
+    return problem(
+        500,
+        "unexpected",
+        "Unexpected error",
+        "Kweek failed here, which is an error in Kweek; please report it.",
+    )

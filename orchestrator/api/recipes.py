@@ -103,12 +103,16 @@ async def check_recipe(body: RecipeText) -> Checked:
         findings = check(read(body.text, "recipe"), PHASES)
     except RecipeError as error:
         findings = list(error.findings)
-    shown = [FindingShown(line=f.line, rule=f.rule, sentence=f.sentence, severity=f.severity) for f in findings]
+    shown = [
+        FindingShown(line=f.line, rule=f.rule, sentence=f.sentence, severity=f.severity) for f in findings
+    ]
     return Checked(ok=all(f.severity != "error" for f in shown), findings=shown)
 
 
 @router.post("", operation_id="submit_recipe", status_code=201, response_model=RecipeName)
-async def submit_recipe(body: RecipeText, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = "") -> Response:
+async def submit_recipe(
+    body: RecipeText, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
     """Submit a recipe that passes its checks, for approval by a second person."""
     actor = permitted(person, AUTHORS, role)
     return await once.act(
@@ -155,11 +159,15 @@ async def approve_recipe(
     )
 
 
-
-
 @router.post("/{name}/{version}/withdrawal", operation_id="withdraw_recipe", response_model=RecipeName)
 async def withdraw_recipe(
-    name: str, version: int, body: Withdrawal, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+    name: str,
+    version: int,
+    body: Withdrawal,
+    house: TheHouse,
+    person: ThePerson,
+    once: ActOnce,
+    role: AsRole = "",
 ) -> Response:
     """No batch is made from this version any more; those made from it go on."""
     actor = as_role(person, ("qa",), role)

@@ -85,7 +85,9 @@ async def sign_in(body: SignIn, house: TheHouse, source: Source, response: Respo
     found = await house.people.sign_in(body.user_name, body.password, source, body.new_password or "")
     if body.cookie:
         response.set_cookie(COOKIE, found.token, secure=True, httponly=True, samesite="strict")
-    return Token(token="" if body.cookie else found.token, ends_at=stamp(found.ends_at), person=me(found.person))
+    return Token(
+        token="" if body.cookie else found.token, ends_at=stamp(found.ends_at), person=me(found.person)
+    )
 
 
 @router.post("/sign-out", operation_id="sign_out")
@@ -110,8 +112,11 @@ async def change_my_password(body: NewPassword, house: TheHouse, person: ThePers
 
 
 @router.post("/me/policy", operation_id="acknowledge_policy", response_model=Done)
-async def acknowledge_policy(body: Acknowledgement, house: TheHouse, person: ThePerson, once: ActOnce) -> Response:
+async def acknowledge_policy(
+    body: Acknowledgement, house: TheHouse, person: ThePerson, once: ActOnce
+) -> Response:
     """Acknowledge the policy on electronic signatures; needed once before the first signature."""
     return await once.act(
-        lambda reply: house.people.acknowledge_policy(person, body.policy, reply), lambda _: {"status": "done"}
+        lambda reply: house.people.acknowledge_policy(person, body.policy, reply),
+        lambda _: {"status": "done"},
     )

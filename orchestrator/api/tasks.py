@@ -119,7 +119,11 @@ def tasks_of(state: BatchState) -> list[TaskShown]:
 def for_person(house: House, person: Person) -> list[TaskShown]:
     """The open tasks that this person may answer now, by id."""
     found = [task for state in house.site.batches.values() for task in tasks_of(state)]
-    mine = [t for t in found if set(t.roles) & set(person.roles) and person.id not in {a.person for a in t.answers}]
+    mine = [
+        t
+        for t in found
+        if set(t.roles) & set(person.roles) and person.id not in {a.person for a in t.answers}
+    ]
     return sorted(mine, key=lambda task: task.id)
 
 
@@ -130,7 +134,9 @@ async def list_tasks(
 ) -> Page[TaskShown]:  # fmt: skip
     """The open tasks that I may answer, of all batches or of one."""
     if everybody:
-        found = sorted((t for s in house.site.batches.values() for t in tasks_of(s)), key=lambda task: task.id)
+        found = sorted(
+            (t for s in house.site.batches.values() for t in tasks_of(s)), key=lambda task: task.id
+        )
     else:
         found = for_person(house, person)
     return page([task for task in found if batch in ("", task.batch)], lambda task: task.id, cursor, limit)
@@ -147,7 +153,13 @@ async def get_task(task: str, house: TheHouse) -> TaskShown:
 
 @router.post("/{task}/answer", operation_id="answer_task", response_model=Answered)
 async def answer_task(
-    task: str, body: Answer, house: TheHouse, person: ThePerson, source: Source, once: ActOnce, role: AsRole = ""
+    task: str,
+    body: Answer,
+    house: TheHouse,
+    person: ThePerson,
+    source: Source,
+    once: ActOnce,
+    role: AsRole = "",
 ) -> Response:
     """Answer a task. Of two answers at once one is taken; the other gets a conflict that names the first."""
     number = task.rpartition("-T")[0]
@@ -168,7 +180,9 @@ async def answer_task(
 async def _signature(
     house: House, person: Person, role: str, task: Task, again: PasswordAgain, source: str
 ) -> Signature:
-    meaning = text_in(task.content, "meaning") if task.kind == "sign" else MEANINGS.get(task.kind, "performed")
+    meaning = (
+        text_in(task.content, "meaning") if task.kind == "sign" else MEANINGS.get(task.kind, "performed")
+    )
     if task.answers:
         meaning = "verified"
     return await house.people.sign(person, again.password, role, meaning, source)

@@ -19,6 +19,7 @@ from orchestrator.app import away
 from orchestrator.serving import add_first_person, serve
 from tests.orchestrator.api.town import PLANT, SECRET, Town
 
+
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
     """`serve` directs the log of its process; here the process is the tests' own."""
@@ -30,7 +31,13 @@ KWEEK = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "KWEEK_FOLDER": str(folder), "KWEEK_PLANT": str(PLANT), "KWEEK_PASSWORD_COST": "low", **more}
+    return {
+        **os.environ,
+        "KWEEK_FOLDER": str(folder),
+        "KWEEK_PLANT": str(PLANT),
+        "KWEEK_PASSWORD_COST": "low",
+        **more,
+    }
 
 
 @contextmanager
@@ -51,7 +58,9 @@ def served(folder: Path, **more: str) -> Iterator[tuple[subprocess.Popen[str], s
             process.kill()
 
 
-def test_it_is_killed_starts_again_and_stops_under_an_open_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_killed_starts_again_and_stops_under_an_open_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     assert add_first_person("anna", "Anna Admin", SECRET) == "p-0001"
@@ -84,7 +93,10 @@ def test_a_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         port = taken.getsockname()[1]
         with pytest.raises(BadInput) as refused:
             serve("127.0.0.1", port)
-    assert str(refused.value) == f"Nothing can listen on 127.0.0.1:{port} (Address already in use); choose another --port."
+    assert (
+        str(refused.value)
+        == f"Nothing can listen on 127.0.0.1:{port} (Address already in use); choose another --port."
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +120,9 @@ def test_what_cannot_be_opened_is_said_in_a_sentence(
         serve("127.0.0.1", 0)
 
 
-def test_a_second_server_of_the_same_record_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_server_of_the_same_record_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KWEEK_FOLDER", str(tmp_path))
     town = Town(tmp_path)
     with pytest.raises(StoreError, match="stop that first"):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from batches.commands import AUTHORITY
-from batches.states import COMMANDS
+from batches.states import COMMANDS, Command
 from orchestrator.api.gate import OPEN, OWN_RULE
 from orchestrator.people import ROLES
 from tests.orchestrator.api.town import CREW, SECRET, Town
@@ -78,7 +78,12 @@ def test_nothing_is_open_without_sign_in(town: Town) -> None:
     for path, method, _ in found:
         if (method, path) in OPEN or (method, path) in OWN_RULE:
             continue
-        for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic YTpi"}, {"Cookie": "__Host-kweek=x"}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer nonsense"},
+            {"Authorization": "Basic YTpi"},
+            {"Cookie": "__Host-kweek=x"},
+        ):
             answer = town.run(town.client.request(method, filled(path), headers=headers))
             assert (method, path, answer.status_code) == (method, path, 401)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -89,7 +94,9 @@ def test_what_is_open_is_known_by_name() -> None:
     assert {("GET", "/healthz"), ("GET", "/metrics"), ("POST", "/api/v1/sign-in")} == OPEN | OWN_RULE
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json", "/api/v1/nothing", "/metricsx"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/redoc", "/openapi.json", "/api/v1/openapi.json", "/api/v1/nothing", "/metricsx"]
+)
 def test_what_does_not_exist_is_closed_too(town: Town, path: str) -> None:
     for method in ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"):
         assert town.run(town.client.request(method, path)).status_code == 401
@@ -119,7 +126,9 @@ def test_each_role_may_do_what_is_its_own_and_nothing_else(town: Town) -> None:
         for who, role in SIGNED_IN.items():
             target = filled(path, number, task)
             if operation == "decide_departure":
-                departure = town.post("olga", f"/batches/{number}/departures", ask, status=201).json()["departure"]
+                departure = town.post("olga", f"/batches/{number}/departures", ask, status=201).json()[
+                    "departure"
+                ]
                 target = target.replace("C-1", departure)
             if (operation, who) in OWN_WORK:
                 continue
@@ -127,11 +136,13 @@ def test_each_role_may_do_what_is_its_own_and_nothing_else(town: Town) -> None:
                 continue  # ends the sign-in: test_sign_in.py
             answer = town.post(who, target.removeprefix("/api/v1"), body)
             assert answer.status_code < 500
-            assert (operation, role, answer.status_code == 403) == (operation, role, role not in allowed), answer.text
+            assert (operation, role, answer.status_code == 403) == (operation, role, role not in allowed), (
+                answer.text
+            )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_its_roles(town: Town, command: str) -> None:
+def test_each_command_has_its_roles(town: Town, command: Command) -> None:
     number = town.batch(start=False)
     for who, role in SIGNED_IN.items():
         if command in ("start",) and role in AUTHORITY[command]:
@@ -141,12 +152,12 @@ def test_each_command_has_its_roles(town: Town, command: str) -> None:
 
 
 def test_a_person_acts_in_a_role_they_have(town: Town) -> None:
-    refused = town.post("olga", "/batches", {"recipe": "bench"}, **{"Kweek-Role": "supervisor"})
+    refused = town.post("olga", "/batches", {"recipe": "bench"}, role="supervisor")
     assert (refused.status_code, refused.json()["detail"]) == (
         403, "You do not have the role supervisor; yours are operator.",
     )  # fmt: skip
     town.add("wim", "operator", "qa")
-    assert town.post("wim", "/batches", {"recipe": "bench"}, **{"Kweek-Role": "qa"}).status_code == 403
+    assert town.post("wim", "/batches", {"recipe": "bench"}, role="qa").status_code == 403
     number = town.post("wim", "/batches", {"recipe": "bench"}, status=201).json()["number"]
     assert town.record(number)[0]["actor"]["role"] == "operator"
 

@@ -69,7 +69,10 @@ def test_an_address_or_method_that_does_not_exist(town: Town) -> None:
     assert town.get("sam", "/nothing", status=404)["type"] == "urn:kweek:problem:not-found"
     assert town.get("sam", "/batches/%00", status=404)["status"] == 404
     answer = town.run(town.client.delete("/api/v1/batches", headers=town.bearer("sam")))
-    assert (answer.status_code, answer.json()["detail"]) == (405, "DELETE is not possible here; see docs/reference/api.md.")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        405,
+        "DELETE is not possible here; see docs/reference/api.md.",
+    )
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "cursor=" + "x" * 301])
@@ -101,9 +104,14 @@ def test_an_answer_that_is_none_is_refused_and_kept(town: Town, answer: dict[str
 def test_a_stopped_engine_says_so_and_is_read_on(new_town: Town) -> None:
     new_town.found()
     new_town.approve()
-    new_town.house.site.engine.broken = "The engine stopped, because the disk is full; free space, then start Kweek again."
+    new_town.house.site.engine.broken = (
+        "The engine stopped, because the disk is full; free space, then start Kweek again."
+    )
     refused = new_town.post("sam", "/batches", {"recipe": "bench"}, status=503).json()
-    assert refused["detail"] == "The engine stopped, because the disk is full; free space, then start Kweek again."
+    assert (
+        refused["detail"]
+        == "The engine stopped, because the disk is full; free space, then start Kweek again."
+    )
     health = new_town.run(new_town.client.get("/healthz"))
     assert (health.status_code, health.json()["problem"]) == (503, refused["detail"])
     assert "kweek_up 0" in new_town.run(new_town.client.get("/metrics")).text

@@ -23,9 +23,11 @@ def test_a_whole_batch_is_run_through_the_api(town: Town) -> None:
     assert signed["body"]["signature"] == {
         "name": "Sam Person", "user_name": "sam", "role": "supervisor", "meaning": "approved", "zone": "Europe/Amsterdam",
     }  # fmt: skip
-    assert {"batch": number, "path": "Bench/Work/perform", "quantity": {"value": "5", "unit": "mL"}} in town.get(
-        "sam", f"/lots/{lot}"
-    )["uses"]
+    assert {
+        "batch": number,
+        "path": "Bench/Work/perform",
+        "quantity": {"value": "5", "unit": "mL"},
+    } in town.get("sam", f"/lots/{lot}")["uses"]
     assert number in town.get("sam", f"/lots/{lot}/genealogy")["batches"]
 
 
@@ -71,9 +73,22 @@ def test_a_late_answer_says_when_by_whom_and_who_typed_it_in(town: Town) -> None
     number = town.batch()
     task = town.task(number, "ask")["id"]
     happened = (RealClock().now() - timedelta(seconds=1)).astimezone(UTC)
-    late = {"happened_at": happened.isoformat(), "performer": "olga", "checker": "otto", "reason": "the system was down"}
-    assert "another person" in town.answer("sam", task, CLEARED, late={**late, "checker": "olga"}, status=403).json()["detail"]
-    assert "nobody" in town.answer("sam", task, CLEARED, late={**late, "performer": "nobody"}, status=422).json()["detail"]
+    late = {
+        "happened_at": happened.isoformat(),
+        "performer": "olga",
+        "checker": "otto",
+        "reason": "the system was down",
+    }
+    assert (
+        "another person"
+        in town.answer("sam", task, CLEARED, late={**late, "checker": "olga"}, status=403).json()["detail"]
+    )
+    assert (
+        "nobody"
+        in town.answer("sam", task, CLEARED, late={**late, "performer": "nobody"}, status=422).json()[
+            "detail"
+        ]
+    )
     future = {**late, "happened_at": "2199-01-01T00:00:00Z"}
     assert "future" in town.answer("sam", task, CLEARED, late=future, status=422).json()["detail"]
     town.answer("sam", task, CLEARED, late=late)
@@ -115,7 +130,9 @@ def test_hold_needs_a_reason_and_restart_a_confirmation(town: Town) -> None:
 def test_an_aborted_batch_is_disposed_of_by_two(town: Town) -> None:
     number = town.batch()
     town.task(number, "ask")
-    town.post("sam", f"/batches/{number}/commands", {"command": "abort", "reason": "contaminated"}, status=200)
+    town.post(
+        "sam", f"/batches/{number}/commands", {"command": "abort", "reason": "contaminated"}, status=200
+    )
     task = town.task(number, "dispose")["id"]
     town.answer("sam", task, {"confirmed": True}, signature={"password": SECRET})
     assert town.get("sam", f"/batches/{number}")["state"] == "Aborted"
@@ -132,11 +149,18 @@ def test_notes_departures_corrections_and_deviations(town: Town) -> None:
     town.post("olga", f"/batches/{number}/corrections", body, status=201)
     assert town.get("sam", f"/batches/{number}")["corrected_entries"] == [note["number"]]
 
-    ask = {"change": {"kind": "formula", "name": "share", "value": "60 %"}, "reason": "cells are slow", "urgent": False}
+    ask = {
+        "change": {"kind": "formula", "name": "share", "value": "60 %"},
+        "reason": "cells are slow",
+        "urgent": False,
+    }
     departure = town.post("olga", f"/batches/{number}/departures", ask, status=201).json()["departure"]
     decide = f"/batches/{number}/departures/{departure}/decision"
     town.post("quinn", decide, {"approve": True, "reason": "seen"}, status=200)
-    assert "cannot be decided again" in town.post("quinn", decide, {"approve": True}, status=409).json()["detail"]
+    assert (
+        "cannot be decided again"
+        in town.post("quinn", decide, {"approve": True}, status=409).json()["detail"]
+    )
 
     deviations = town.get("sam", f"/batches/{number}/deviations?status=open")
     assert departure in deviations[0]["text"]
@@ -150,7 +174,12 @@ def test_notes_departures_corrections_and_deviations(town: Town) -> None:
 def test_work_by_hand_is_typed_in_late(town: Town) -> None:
     number = town.batch()
     town.task(number, "ask")
-    late = {"happened_at": "2026-01-01T00:00:00Z", "performer": "olga", "checker": "otto", "reason": "no power"}
+    late = {
+        "happened_at": "2026-01-01T00:00:00Z",
+        "performer": "olga",
+        "checker": "otto",
+        "reason": "no power",
+    }
     body = {"path": "Bench", "unit": "IM-01", "action": "image", "results": {"volume": "5 mL"}, "late": late}
     town.post("sam", f"/batches/{number}/work-by-hand", {**body, "unit": "BR-01"}, status=422)
     town.post("sam", f"/batches/{number}/work-by-hand", body, status=201)
@@ -169,7 +198,9 @@ def test_the_record_comes_in_pages_without_a_gap(town: Town) -> None:
     assert len(whole) > 6
     assert [entry["leaf_hash"] for entry in seen[: len(whole)]] == [entry["leaf_hash"] for entry in whole]
     assert [entry["number"] for entry in seen] == list(range(1, len(seen) + 1))
-    assert all(after["previous"] == before["leaf_hash"] for before, after in zip(whole, whole[1:], strict=False))
+    assert all(
+        after["previous"] == before["leaf_hash"] for before, after in zip(whole, whole[1:], strict=False)
+    )
 
 
 def test_the_list_of_batches_comes_in_pages(town: Town) -> None:
@@ -197,10 +228,15 @@ def test_a_recipe_is_approved_by_another_person_and_superseded_by_the_next(town:
     third = text.replace("version: 1\ntitle", "version: 3\ntitle")
     town.post("erik", "/recipes", {"text": third}, status=201)
     town.post("quinn", "/recipes/bench-two/3/approval", status=200)
-    status = {r["version"]: r["status"] for r in town.get("pat", "/recipes")["items"] if r["recipe"] == "bench-two"}
+    status = {
+        r["version"]: r["status"] for r in town.get("pat", "/recipes")["items"] if r["recipe"] == "bench-two"
+    }
     assert status == {1: "submitted", 2: "superseded", 3: "approved"}
     town.post("quinn", "/recipes/bench-two/3/withdrawal", {"reason": "an error in it"}, status=200)
-    assert "withdrawn" in town.post("sam", "/batches", {"recipe": "bench-two", "version": 3}, status=409).json()["detail"]
+    assert (
+        "withdrawn"
+        in town.post("sam", "/batches", {"recipe": "bench-two", "version": 3}, status=409).json()["detail"]
+    )
 
 
 def test_a_broken_recipe_is_refused_with_every_finding(town: Town) -> None:

@@ -17,14 +17,23 @@ from schemathesis.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.core.result import Ok
 
 from orchestrator.app import create_app
 from tests.conftest import ROOT
 from tests.orchestrator.api.town import CREW, Town
 
 COMMITTED = ROOT / "docs/reference/openapi.json"
-NOT_FOR_CHANCE = {"stream_events", "sign_out", "sign_in", "change_my_password", "person_leaves", "reset_password"}
+NOT_FOR_CHANCE = {
+    "stream_events",
+    "sign_out",
+    "sign_in",
+    "change_my_password",
+    "person_leaves",
+    "reset_password",
+}
 """A stream has no end; the others would end the sign-ins, or wait after failures. Tested by hand elsewhere."""
+QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -69,19 +78,26 @@ def test_whatever_fits_the_document_is_answered_as_it_says(town: Town, document:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_whatever_fits_the_document_is_answered_as_it_says_at_length(town: Town, document: dict[str, Any]) -> None:
+def test_whatever_fits_the_document_is_answered_as_it_says_at_length(
+    town: Town, document: dict[str, Any]
+) -> None:
     chance(town, document, 10_000)
 
 
 def chance(town: Town, document: dict[str, Any], examples: int) -> None:
     """Requests at random, most of them at things that exist, each by somebody who is signed in."""
     schema = schemathesis.openapi.from_dict(document)
-    found = [each.ok() for each in schema.get_all_operations()]
+    found = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
     cases = [each.as_strategy() for each in found if each.definition.raw["operationId"] not in NOT_FOR_CHANCE]
     assert len(cases) > 35
     real, seen = things(town), Counter[int]()
 
-    @settings(max_examples=examples, suppress_health_check=[*HealthCheck], database=None, derandomize=examples < 1000)
+    @settings(
+        max_examples=examples,
+        suppress_health_check=QUIET,
+        database=None,
+        derandomize=examples < 1000,
+    )
     @given(case=st.one_of(cases), who=st.sampled_from([*CREW, "anna"]), place=st.none() | st.integers(0, 5))
     def answered(case: schemathesis.Case, who: str, place: int | None) -> None:
         if place is not None:
@@ -115,7 +131,9 @@ def things(town: Town) -> dict[str, list[str]]:
 async def sent(town: Town, case: schemathesis.Case, who: str) -> httpx.Response:
     """A generated request, sent by somebody who is signed in."""
     given = case.as_transport_kwargs(headers=town.bearer(who))
-    body: dict[str, Any] = {"json": given["json"]} if "json" in given else {"content": given.get("data") or b""}
+    body: dict[str, Any] = (
+        {"json": given["json"]} if "json" in given else {"content": given.get("data") or b""}
+    )
     headers = {name: str(value).encode("utf-8", "replace") for name, value in given["headers"].items()}
     return await town.client.request(
         case.method, case.formatted_path, params=given.get("params"), headers=headers, **body

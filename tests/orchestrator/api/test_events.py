@@ -22,7 +22,9 @@ async def listening(town: Town) -> AsyncIterator[httpx.AsyncClient]:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         app = town.client._transport.app  # pyright: ignore[reportAttributeAccessIssue] httpx's transport of an application
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        )
         serving = asyncio.ensure_future(server._serve([found]))
         address = f"http://127.0.0.1:{found.getsockname()[1]}"
         async with httpx.AsyncClient(base_url=address, timeout=10) as client:
@@ -158,7 +160,7 @@ def test_a_stream_does_not_stop_the_clock_but_a_request_does(town: Town) -> None
     async def watched(scope: Any, receive: Any, send: Any) -> None:
         seen.append(activity.busy)
 
-    async def nothing(*_: object) -> dict[str, Any]:
+    async def nothing(*_: object) -> Any:
         return {"type": "http.request", "body": b""}
 
     async def look() -> None:

@@ -52,7 +52,9 @@ def test_the_same_key_with_another_body_is_refused(town: Town) -> None:
 
 def test_a_key_belongs_to_one_person_and_one_address(town: Town) -> None:
     body = {"material": "buffer", "quantity": "5 mL", "supplier_lot": "S-4"}
-    lots = {town.post(who, "/lots", body, key="lot-3", status=201).json()["lot"] for who in ("lou", "sam", "olga")}
+    lots = {
+        town.post(who, "/lots", body, key="lot-3", status=201).json()["lot"] for who in ("lou", "sam", "olga")
+    }
     assert len(lots) == 3
     numbers = [town.batch(start=False) for _ in range(2)]
     for number in numbers:
@@ -63,7 +65,9 @@ def test_a_key_belongs_to_one_person_and_one_address(town: Town) -> None:
 def test_a_refusal_is_judged_anew_when_it_is_sent_again(town: Town) -> None:
     number = town.batch(start=False)
     commands = f"/batches/{number}/commands"
-    assert "Idle" in town.post("sam", commands, {"command": "pause"}, key="pause-1", status=409).json()["detail"]
+    assert (
+        "Idle" in town.post("sam", commands, {"command": "pause"}, key="pause-1", status=409).json()["detail"]
+    )
     town.post("sam", commands, {"command": "start"}, status=200)
     town.task(number, "ask")
     town.post("sam", commands, {"command": "pause"}, key="pause-1", status=200)
@@ -88,7 +92,9 @@ def test_the_password_is_no_part_of_what_is_kept_of_a_request(town: Town) -> Non
 
 
 def test_an_act_without_a_key_is_refused(town: Town) -> None:
-    answer = town.run(town.client.post("/api/v1/batches", json={"recipe": "bench"}, headers=town.bearer("sam")))
+    answer = town.run(
+        town.client.post("/api/v1/batches", json={"recipe": "bench"}, headers=town.bearer("sam"))
+    )
     assert (answer.status_code, answer.json()["type"]) == (400, "urn:kweek:problem:idempotency-key-missing")
     assert "such as a UUID" in answer.json()["detail"]
 

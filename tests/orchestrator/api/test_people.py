@@ -39,10 +39,10 @@ def test_roles_act_at_once_and_are_changed_by_who_has_read_them(town: Town) -> N
     missing = town.post("anna", "/people/ivy/roles", {"roles": ["qc"]}, status=428).json()
     assert missing["type"] == "urn:kweek:problem:if-match-missing"
     town.sign_in("ivy")
-    town.post("anna", "/people/ivy/roles", {"roles": ["qc"]}, status=200, **{"If-Match": tag})
+    town.post("anna", "/people/ivy/roles", {"roles": ["qc"]}, status=200, match=tag)
     assert town.get("ivy", "/me")["roles"] == ["qc"]
     assert town.post("ivy", "/batches", {"recipe": "bench"}).status_code == 403
-    stale = town.post("anna", "/people/ivy/roles", {"roles": []}, status=412, **{"If-Match": tag}).json()
+    stale = town.post("anna", "/people/ivy/roles", {"roles": []}, status=412, match=tag).json()
     assert "read it again" in stale["detail"]
     town.close()
     town.open()
@@ -53,7 +53,7 @@ def test_an_administrator_is_nothing_else_and_never_the_last_to_go(town: Town) -
     town.post("anna", "/people", person("max", "admin", "operator"), status=422)
     unknown = town.post("anna", "/people", person("max", "king"), status=422).json()["detail"]
     assert unknown.startswith("There is no role king; the roles are operator, supervisor")
-    town.post("anna", "/people/anna/roles", {"roles": []}, status=403, **{"If-Match": '"3"'})
+    town.post("anna", "/people/anna/roles", {"roles": []}, status=403, match='"3"')
     assert "last administrator" in town.post("anna", "/people/anna/departure", status=409).json()["detail"]
 
 
@@ -66,7 +66,10 @@ def test_an_administrator_is_nothing_else_and_never_the_last_to_go(town: Town) -
     ],
 )  # fmt: skip
 def test_a_person_that_cannot_be_added_so(town: Town, change: dict[str, object], says: str) -> None:
-    assert says in town.post("anna", "/people", {**person("zoe", "operator"), **change}, status=422).json()["detail"]
+    assert (
+        says
+        in town.post("anna", "/people", {**person("zoe", "operator"), **change}, status=422).json()["detail"]
+    )
     town.get("anna", "/people/zoe", status=404)
 
 

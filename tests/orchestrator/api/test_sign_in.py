@@ -173,7 +173,13 @@ def test_an_administrators_reset_cannot_lead_to_a_signature(small: Town) -> None
 def test_nobody_signs_before_having_acknowledged_the_policy(new_town: Town) -> None:
     new_town.run(new_town.house.people.add_first("anna", "Anna Admin", SECRET))
     new_town.sign_in("anna")
-    body = {"user_name": "quinn", "full_name": "Quinn Q", "roles": ["qa"], "password": FIRST, "identity_check": "seen"}
+    body = {
+        "user_name": "quinn",
+        "full_name": "Quinn Q",
+        "roles": ["qa"],
+        "password": FIRST,
+        "identity_check": "seen",
+    }
     new_town.post("anna", "/people", body, status=201)
     new_town.sign_in("quinn", FIRST, new_password=SECRET)
     decision = {"decision": "release", "reason": "seen", "password": SECRET}
@@ -186,7 +192,13 @@ def test_nobody_signs_before_having_acknowledged_the_policy(new_town: Town) -> N
 
 @pytest.mark.parametrize(
     ("password", "says"),
-    [("too short", "12 to 200"), ("x" * 201, "200"), ("aaaaaaaaaaaaa", "guessed"), ("password1234", "guessed"), ("anna is my name", "guessed")],
+    [
+        ("too short", "12 to 200"),
+        ("x" * 201, "200"),
+        ("aaaaaaaaaaaaa", "guessed"),
+        ("password1234", "guessed"),
+        ("anna is my name", "guessed"),
+    ],
 )
 def test_a_password_that_is_easily_guessed_is_refused(new_town: Town, password: str, says: str) -> None:
     with pytest.raises(Exception, match=says):
@@ -218,7 +230,9 @@ def test_a_browser_is_known_by_its_cookie_and_only_from_our_own_pages(small: Tow
     sent = {"Cookie": cookie.split(";")[0], "Idempotency-Key": "one"}
 
     def note(**headers: str) -> httpx.Response:
-        return small.run(small.client.post("/api/v1/batches/B-1/notes", json={"text": "x"}, headers={**sent, **headers}))
+        return small.run(
+            small.client.post("/api/v1/batches/B-1/notes", json={"text": "x"}, headers={**sent, **headers})
+        )
 
     assert small.run(small.client.get("/api/v1/me", headers=sent)).status_code == 200
     assert note(Origin="http://kweek").status_code == 404

@@ -56,14 +56,32 @@ class Town:
     # --- acting -------------------------------------------------------------------------------------
 
     def post(
-        self, who: str, path: str, body: object = None, *, key: str = "", status: int = 0, **headers: str
+        self,
+        who: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str = "",
+        status: int = 0,
+        role: str = "",
+        match: str = "",
     ) -> httpx.Response:
-        return self.run(self.posting(who, path, body, key=key, status=status, **headers))
+        return self.run(self.posting(who, path, body, key=key, status=status, role=role, match=match))
 
     async def posting(
-        self, who: str, path: str, body: object = None, *, key: str = "", status: int = 0, **headers: str
+        self,
+        who: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str = "",
+        status: int = 0,
+        role: str = "",
+        match: str = "",
     ) -> httpx.Response:
-        sent = {"Idempotency-Key": key or str(uuid4()), **self.bearer(who), **headers}
+        sent = {"Idempotency-Key": key or str(uuid4()), **self.bearer(who)}
+        sent |= {"Kweek-Role": role} if role else {}
+        sent |= {"If-Match": match} if match else {}
         found = await self.client.post(f"/api/v1{path}", json=body, headers=sent)
         assert status in (0, found.status_code), found.text
         return found
@@ -125,15 +143,18 @@ class Town:
         return self.run(self._task(number, kind))
 
     async def _task(self, number: str, kind: str) -> dict[str, Any]:
+        found = None
         for _ in range(500):
             found = await self.client.get(f"/api/v1/batches/{number}", headers=self.bearer("sam"))
             tasks = [task for task in found.json()["tasks"] if kind in ("", task["kind"])]
             if tasks:
                 return tasks[0]
             await asyncio.sleep(0.01)
-        raise AssertionError(f"No task '{kind}' came: {found.text}")
+        raise AssertionError(f"No task '{kind}' came: {found and found.text}")
 
-    def answer(self, who: str, task: str, answer: object, *, status: int = 200, **more: object) -> httpx.Response:
+    def answer(
+        self, who: str, task: str, answer: object, *, status: int = 200, **more: object
+    ) -> httpx.Response:
         return self.post(who, f"/tasks/{task}/answer", {"answer": answer, **more}, status=status)
 
     def clear(self, number: str) -> None:
@@ -156,6 +177,7 @@ class Town:
         return self.run(self._state(number, wanted))
 
     async def _state(self, number: str, wanted: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for _ in range(500):
             found = (await self.client.get(f"/api/v1/batches/{number}", headers=self.bearer("sam"))).json()
             if found["state"] == wanted:
