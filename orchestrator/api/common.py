@@ -17,7 +17,7 @@ from batches.quantities import Quantity, from_plain, parse
 from batches.steps import decode
 from orchestrator.api.house import House
 from orchestrator.api.problems import MissingKey, MissingMatch, ReusedKey, Stale
-from orchestrator.people import Person
+from orchestrator.person import Person
 from orchestrator.replying import Decided, Replying
 from orchestrator.store.port import Reply
 

@@ -20,7 +20,7 @@ from orchestrator.api.house import House
 from orchestrator.api.tasks import for_person
 from orchestrator.clock import RealClock
 from orchestrator.engine import Event
-from orchestrator.people import Person
+from orchestrator.person import Person
 
 router = APIRouter(tags=["events"])
 HEARTBEAT = 10.0  # s, real time

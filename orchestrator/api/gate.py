@@ -16,7 +16,7 @@ from batches.errors import BadInput, KweekError, NotFound, NotPermitted
 from batches.plain import canonical, from_json
 from orchestrator.api.house import House
 from orchestrator.api.problems import NotJson, TooLarge, respond
-from orchestrator.people import NotSignedIn
+from orchestrator.person import NotSignedIn
 
 LARGEST_BODY = 1_000_000
 OPEN = frozenset({("GET", "/healthz"), ("POST", "/api/v1/sign-in")})

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from batches.errors import NotPermitted
 from orchestrator.api.common import TheHouse, house_of
 from orchestrator.api.house import House
-from orchestrator.people import Person
+from orchestrator.person import Person
 from orchestrator.store.driver import sqlite
 
 router = APIRouter(tags=["health"])
@@ -74,7 +74,7 @@ def _text(house: House) -> str:
         _gauge(
             "kweek_failed_sign_ins_total",
             "Failed attempts since start.",
-            house.people.failed_attempts,
+            house.people.sign_ins.failed_attempts,
             "counter",
         ),
         "# HELP kweek_requests_total Requests answered.\n# TYPE kweek_requests_total counter",

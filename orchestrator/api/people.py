@@ -21,7 +21,8 @@ from orchestrator.api.common import (
     permitted,
 )
 from orchestrator.api.sign_in import Done, Password, UserName
-from orchestrator.people import Person
+from orchestrator.people import NewPerson
+from orchestrator.person import Person
 from orchestrator.replying import Replying
 
 router = APIRouter(prefix="/people", tags=["people"])
@@ -103,10 +104,9 @@ async def add_person(
 ) -> Response:
     """Add a person with a first password, which they change when they first sign in."""
     actor = permitted(person, ADMIN, role)
+    new = NewPerson(body.user_name, body.full_name, body.roles, body.password, body.identity_check)
     return await once.act(
-        lambda reply: house.people.add(
-            body.user_name, body.full_name, body.roles, body.password, body.identity_check, actor, reply
-        ),
+        lambda reply: house.people.add(new, actor, reply),
         lambda decided: {"id": decided[0][0].removeprefix("person/")},
         201,
     )

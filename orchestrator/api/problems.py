@@ -24,7 +24,7 @@ from batches.errors import (
 )
 from batches.plain import Plain
 from devices.base import DeviceUnreachable
-from orchestrator.people import NotSignedIn, WaitFirst
+from orchestrator.person import NotSignedIn, WaitFirst
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST_DETAIL = 2000

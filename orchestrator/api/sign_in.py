@@ -8,7 +8,7 @@ from pydantic import BaseModel, StringConstraints
 from batches.entries import stamp
 from orchestrator.api.common import ActOnce, Body, Source, TheHouse, ThePerson
 from orchestrator.api.gate import COOKIE
-from orchestrator.people import POLICY, POLICY_VERSION, Person
+from orchestrator.person import POLICY, POLICY_VERSION, Person
 
 entrance, router = APIRouter(tags=["people"]), APIRouter(tags=["people"])
 Password = Annotated[str, StringConstraints(min_length=1, max_length=200)]

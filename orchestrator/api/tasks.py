@@ -32,7 +32,7 @@ from orchestrator.api.common import (
 )
 from orchestrator.api.house import House
 from orchestrator.api.sign_in import Password
-from orchestrator.people import Person
+from orchestrator.person import Person
 from orchestrator.replying import Decided
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])

@@ -7,7 +7,7 @@ import pytest
 from batches.commands import AUTHORITY
 from batches.states import COMMANDS, Command
 from orchestrator.api.gate import OPEN, OWN_RULE
-from orchestrator.people import ROLES
+from orchestrator.person import ROLES
 from tests.orchestrator.api.town import CREW, SECRET, Town
 
 SIGNED_IN = CREW | {"anna": "admin"}

@@ -1,5 +1,6 @@
 import pytest
 
+from batches.errors import Refused
 from tests.orchestrator.api.town import FIRST, SECRET, Town
 
 
@@ -12,11 +13,11 @@ def person(name: str, *roles: str) -> dict[str, object]:
 def test_only_the_first_person_is_added_without_an_administrator(new_town: Town) -> None:
     people = new_town.house.people
     assert new_town.run(people.add_first("anna", "Anna Admin", SECRET)) == "p-0001"
-    with pytest.raises(Exception, match="There are people already"):
+    with pytest.raises(Refused, match="There are people already"):
         new_town.run(people.add_first("eve", "Eve", SECRET))
     new_town.close()
     new_town.open()
-    with pytest.raises(Exception, match="There are people already"):
+    with pytest.raises(Refused, match="There are people already"):
         new_town.run(new_town.house.people.add_first("eve", "Eve", SECRET))
 
 

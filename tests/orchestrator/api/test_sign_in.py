@@ -5,8 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from batches.entries import SYSTEM
+from batches.errors import BadInput, NotPermitted, Refused
 from orchestrator.clock import RealClock
-from orchestrator.people import IDLE, LONGEST, LONGEST_DELAY, delay
+from orchestrator.people import NewPerson
+from orchestrator.sign_ins import IDLE, LONGEST, LONGEST_DELAY, delay
 from tests.orchestrator.api.town import FIRST, SECRET, Town
 
 WRONG = "The user name or the password is wrong; try again."
@@ -23,8 +26,8 @@ def small(new_town: Town) -> Town:
 
 def passes(town: Town, time: timedelta) -> None:
     """Real time goes on; process time does not matter here."""
-    now = town.house.people.now() + time
-    town.house.people.now = lambda: now
+    now = town.house.people.sign_ins.now() + time
+    town.house.people.sign_ins.now = lambda: now
 
 
 def kinds(town: Town, who: str) -> list[str]:
@@ -132,11 +135,11 @@ def test_a_sign_in_survives_a_restart_and_a_sign_out_too(small: Town) -> None:
 def test_the_use_of_a_sign_in_is_known_after_a_restart(small: Town) -> None:
     passes(small, IDLE - timedelta(seconds=1))
     small.get("olga", "/me")
-    later = small.house.people.now() + IDLE - timedelta(seconds=1)
+    later = small.house.people.sign_ins.now() + IDLE - timedelta(seconds=1)
     small.run(asyncio.sleep(0.1))
     small.close()
     small.open()
-    small.house.people.now = lambda: later
+    small.house.people.sign_ins.now = lambda: later
     small.get("olga", "/me")
 
 
@@ -165,7 +168,7 @@ def test_an_administrators_reset_cannot_lead_to_a_signature(small: Town) -> None
     small.sign_in("olga", "given by the office again")
     person = small.house.people.find("olga")
     signing = small.house.people.sign(person, "given by the office again", "operator", "performed", "here")
-    with pytest.raises(Exception, match="set by somebody else"):
+    with pytest.raises(NotPermitted, match="set by somebody else"):
         small.run(signing)
     small.post("anna", "/people/anna/password", {"password": "my own is not reset so"}, status=403)
 
@@ -201,7 +204,7 @@ def test_nobody_signs_before_having_acknowledged_the_policy(new_town: Town) -> N
     ],
 )
 def test_a_password_that_is_easily_guessed_is_refused(new_town: Town, password: str, says: str) -> None:
-    with pytest.raises(Exception, match=says):
+    with pytest.raises(BadInput, match=says):
         new_town.run(new_town.house.people.add_first("anna", "Anna Admin", password))
     new_town.run(new_town.house.people.add_first("anna", "Anna Admin", SECRET))
 
@@ -249,6 +252,30 @@ def test_many_sign_ins_at_once_do_not_stop_the_site(small: Town) -> None:
         return [each.status_code for each in found]
 
     assert small.run(rush()) == [200] * 30
+
+
+def test_many_guesses_at_once_do_not_slip_past_the_wait(small: Town) -> None:
+    async def guess() -> list[int]:
+        bodies = [{"user_name": "olga", "password": f"guess number {n}"} for n in range(12)]
+        found = await asyncio.gather(*(small.client.post("/api/v1/sign-in", json=body) for body in bodies))
+        return sorted(each.status_code for each in found)
+
+    passes(small, timedelta(0))
+    assert small.run(guess()) == [401] * 3 + [429] * 9
+
+
+def test_an_id_is_not_given_again_when_the_names_are_lost(small: Town) -> None:
+    small.close()
+    for path in Path(small.settings.folder).glob("*-people.db*"):
+        path.unlink()
+    small.open()
+    people = small.house.people
+    with pytest.raises(Refused, match="There are people already"):
+        small.run(people.add_first("eve", "Eve Elsewhere", SECRET))
+    assert sorted(people.persons) == ["p-0001", "p-0002"]
+    assert small.sign_in("anna").status_code == 401
+    new = NewPerson("eve", "Eve Elsewhere", ["operator"], SECRET, "passport seen")
+    assert small.run(people.add(new, SYSTEM)) == "p-0003"
 
 
 def test_times_of_a_sign_in_are_real_times(small: Town) -> None:
