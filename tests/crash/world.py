@@ -41,12 +41,16 @@ class Points:
     passed: int = 0
     down: bool = False
     names: list[str] = field(default_factory=list[str])
+    watch: Callable[[], None] | None = None
+    """Called at each moment, before it strikes."""
 
     def pass_by(self, name: str) -> None:
         if self.down:
             raise Crash
         self.passed += 1
         self.names.append(name)
+        if self.watch is not None:
+            self.watch()
         if self.passed in self.strike:
             self.down = True
             raise Crash
