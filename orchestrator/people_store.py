@@ -9,29 +9,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
     Table,
-    create_engine,
     delete,
-    event,
     insert,
     select,
-    text,
     update,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from batches.entries import moment, stamp
 from batches.errors import Conflict, StoreError
 from orchestrator.store.database import read_address
+from orchestrator.store.migrate import Line, upgrade
 from orchestrator.store.tables import STRICT, field, key, whole
 
-SCHEMA = "people"
+PEOPLE = Line("people", "people", "people_0001")
+"""Its line of migrations."""
 FORGET_ATTEMPTS = timedelta(days=1)
 
 metadata = MetaData()
@@ -48,7 +46,6 @@ login = Table(
 """An open sign-in; `token` is the SHA-256 of what the person holds."""
 attempt = Table("attempt", metadata, key("name"), field("failures", whole), field("last_at"), **STRICT)
 """Failed attempts by the SHA-256 of the user name tried, known or not."""
-UNIQUE = text("CREATE UNIQUE INDEX IF NOT EXISTS person_folded ON person (folded)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +72,6 @@ class PeopleStore:
 
     def __init__(self, record_url: str) -> None:
         self._engine = _engine(record_url)
-        with self._transaction() as connection:
-            metadata.create_all(connection)
-            connection.execute(UNIQUE)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -176,24 +170,27 @@ class PeopleStore:
 
 
 def _engine(record_url: str) -> Engine:
+    """An engine for these tables, migrated. Raises BadInput, StoreError."""
     address = read_address(record_url)
     if address.get_backend_name() == "sqlite":
-        from orchestrator.store.sqlite import sqlite_engine
+        from orchestrator.store.sqlite import file_of, sqlite_engine
 
-        path = Path((address.database or "kweek").removesuffix(".db") + "-people.db").absolute()
-        return sqlite_engine(path, "BEGIN IMMEDIATE")
-    engine = create_engine(address.set(drivername="postgresql+psycopg"))
-    event.listen(engine, "connect", _own_schema)
-    return engine
+        file = file_of(address)
+        engine = sqlite_engine(
+            file.with_name(file.name.removesuffix(".db") + "-people.db"), "BEGIN IMMEDIATE"
+        )
+        upgrade(engine, PEOPLE)
+        return engine
+    from orchestrator.store.postgresql import APPLICATION, act_as, postgres_engine, unreachable
 
-
-def _own_schema(connection: object, _: object) -> None:
-    """Every connection works in the people's schema, made when it is missing."""
-    cursor = connection.cursor()  # pyright: ignore[reportAttributeAccessIssue] the driver's connection has no type here
-    cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    cursor.execute(f"SET search_path TO {SCHEMA}")
-    cursor.close()
-    connection.commit()  # pyright: ignore[reportAttributeAccessIssue] as above
+    owner = postgres_engine(address)
+    try:
+        upgrade(owner, PEOPLE)
+    except OperationalError as error:
+        raise unreachable(address, error) from error
+    finally:
+        owner.dispose()
+    return postgres_engine(address, act_as(APPLICATION, PEOPLE))
 
 
 def _reason(error: SQLAlchemyError) -> str:
