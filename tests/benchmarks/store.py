@@ -2,12 +2,14 @@
 
     python -m tests.benchmarks.store [rounds]
 
-floor: the same rows into the same tables on a bare connection of the driver, one commit each, no Kweek code.
+floor: the same statements on a bare connection of the driver to the same tables, one commit each, no Kweek
+code. The rows are made beforehand.
 plain: the entry's row alone into a table without triggers or indexes, one commit each: what the disk gives.
 Rounds alternate, since a disk may change its pace from one second to the next; medians are printed.
 """
 
 import asyncio
+import shutil
 import statistics
 import sys
 import tempfile
@@ -15,24 +17,32 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
-from sqlalchemy import insert, make_url
+from sqlalchemy import bindparam, delete, insert, make_url
 
 from batches.entries import Actor, Draft
 from orchestrator.store.compiled import Compiled
+from orchestrator.store.database import Row
 from orchestrator.store.driver import sqlite
 from orchestrator.store.port import Item
 from orchestrator.store.sealing import Heads, Sealed, random_salt
 from orchestrator.store.sqlite import configure
 from orchestrator.store.store import DatabaseStore
-from orchestrator.store.tables import audit_index, body, entry
+from orchestrator.store.tables import audit_index, body, entry, open_task
 from tests.postgres import PostgresServer
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
-STEPS = 250
+STEPS = 25
 STREAMS = 100
 PLAIN = "CREATE TABLE plain (stream TEXT, number BIGINT, leaf {blob})"
+
+
+STATEMENTS = [
+    insert(entry), insert(body), insert(audit_index),
+    delete(open_task).where(open_task.c.batch == bindparam("of"), open_task.c.path == bindparam("at")),
+]  # fmt: skip
 
 
 def item(stream: str, number: int) -> Item:
@@ -51,69 +61,79 @@ def sealed(stream: str) -> Iterator[Sealed]:
         yield from heads.seal(item(stream, number), random_salt)
 
 
+class Floor(Protocol):
+    """A database driver alone, in the store's own tables. `prepare` seals outside the measured time."""
+
+    def prepare(self) -> None: ...
+    def floor(self) -> None: ...
+    def plain(self) -> None: ...
+
+
 class SqliteFloor:
-    """The driver alone, on the store's own file, while the store is closed."""
+    """Its driver on the store's file."""
 
     def __init__(self, path: Path):
-        self._cursor = sqlite.connect(str(path), isolation_level=None, check_same_thread=False)
-        configure(self._cursor)
+        self._cursor = sqlite.connect(str(path), isolation_level=None, check_same_thread=False).cursor()
+        configure(self._cursor.connection)
         self._cursor.execute(PLAIN.format(blob="BLOB"))
-        compiled = Compiled("sqlite")
-        self._texts = [compiled.text(insert(table)) for table in (entry, body, audit_index)]
+        self._texts = [Compiled("sqlite").text(statement) for statement in STATEMENTS]
         self._sealed = sealed("batch/floor")
-        self._place = 0
+        self._steps: list[list[Row]] = []
+
+    def prepare(self) -> None:
+        self._steps = [rows(next(self._sealed)) for _ in range(STEPS)]
 
     def floor(self) -> None:
         run = self._cursor.execute
-        for part in (next(self._sealed) for _ in range(STEPS)):
+        for step in self._steps:
             run("BEGIN IMMEDIATE")
-            for text, row in zip(self._texts, rows(part), strict=True):
+            for text, row in zip(self._texts, step, strict=True):
                 run(text, row)
             run("COMMIT")
 
     def plain(self) -> None:
         run = self._cursor.execute
-        for _ in range(STEPS):
-            self._place += 1
-            run("INSERT INTO plain VALUES (?, ?, ?)", ("batch/floor", self._place, b"x" * 400))
+        for number in range(STEPS):
+            run("INSERT INTO plain VALUES (?, ?, ?)", ("batch/floor", number, b"x" * 400))
 
 
 class PostgresFloor:
-    """The driver alone, in the store's own database."""
+    """Its driver in the store's database."""
 
     def __init__(self, url: str):
-        self._connection = psycopg.connect(
-            make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        )
+        address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._connection = psycopg.connect(address)
         self._connection.execute("SET search_path TO kweek")
         self._connection.execute(PLAIN.format(blob="bytea").encode())
         self._connection.commit()
-        compiled = Compiled("postgresql")
-        self._texts = [compiled.text(insert(table)).encode() for table in (entry, body, audit_index)]
+        self._cursor = self._connection.cursor()
+        self._texts = [Compiled("postgresql").text(statement).encode() for statement in STATEMENTS]
         self._sealed = sealed("batch/floor")
-        self._place = 0
+        self._steps: list[list[Row]] = []
+
+    def prepare(self) -> None:
+        self._steps = [rows(next(self._sealed)) for _ in range(STEPS)]
 
     def floor(self) -> None:
-        cursor = self._connection.cursor()
-        for part in (next(self._sealed) for _ in range(STEPS)):
-            for text, row in zip(self._texts, rows(part), strict=True):
-                cursor.execute(text, row)
+        for step in self._steps:
+            for text, row in zip(self._texts, step, strict=True):
+                self._cursor.execute(text, row)
             self._connection.commit()
 
     def plain(self) -> None:
-        cursor = self._connection.cursor()
-        for _ in range(STEPS):
-            self._place += 1
-            cursor.execute("INSERT INTO plain VALUES (%s, %s, %s)", ("batch/floor", self._place, b"x" * 400))
+        for number in range(STEPS):
+            self._cursor.execute("INSERT INTO plain VALUES (%s, %s, %s)", ("batch/floor", number, b"x" * 400))
             self._connection.commit()
 
 
-def rows(part: Sealed) -> list[tuple[object, ...]]:
+def rows(part: Sealed) -> list[Row]:
+    """What the store writes for a step that is done, in the order of STATEMENTS."""
     found = part.entry
     return [
         (found.stream, found.number, found.kind, part.leaf, part.leaf_hash, part.recorded_at),
         (found.stream, found.number, found.salt, part.body),
         (found.stream, found.number, part.recorded_at, found.kind, found.actor.id, "floor"),
+        ("floor", "Expansion/Passages[2]/Passage/expand"),
     ]
 
 
@@ -124,57 +144,56 @@ async def sequential(store: DatabaseStore, stream: str, steps: int) -> None:
 
 
 async def concurrent(store: DatabaseStore) -> None:
-    await asyncio.gather(*(sequential(store, f"batch/B-{n:03}", STEPS // 5) for n in range(STREAMS)))
+    await asyncio.gather(*(sequential(store, f"batch/B-{n:03}", STEPS) for n in range(STREAMS)))
 
 
-def pace(steps: int, run: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    run()
-    return steps / (time.perf_counter() - started)
-
-
-async def measure(
-    url: str, make_floor: Callable[[], SqliteFloor | PostgresFloor], rounds: int
-) -> dict[str, list[float]]:
+async def measure(url: str, make_floor: Callable[[], Floor], rounds: int) -> dict[str, list[float]]:
+    """Seconds a step, by case, a round each: rounds are short, so that neighbours see the same disk."""
     found: dict[str, list[float]] = {"plain": [], "floor": [], "sequential": [], "concurrent": []}
     store = DatabaseStore(url, "benchmark")
     floor = make_floor()
-    for _ in range(rounds):
-        found["plain"].append(pace(STEPS, floor.plain))
-        found["floor"].append(pace(STEPS, floor.floor))
+    for turn in range(rounds):
+        floor.prepare()
+        for case, run in (("plain", floor.plain), ("floor", floor.floor)):
+            started = time.perf_counter()
+            run()
+            found[case].append((time.perf_counter() - started) / STEPS)
         started = time.perf_counter()
         await sequential(store, "batch/B-seq", STEPS)
-        found["sequential"].append(STEPS / (time.perf_counter() - started))
-        started = time.perf_counter()
-        await concurrent(store)
-        found["concurrent"].append(STREAMS * (STEPS // 5) / (time.perf_counter() - started))
+        found["sequential"].append((time.perf_counter() - started) / STEPS)
+        if turn % 20 == 0:
+            started = time.perf_counter()
+            await concurrent(store)
+            found["concurrent"].append((time.perf_counter() - started) / (STREAMS * STEPS))
     store.close()
     return found
 
 
 def show(name: str, found: dict[str, list[float]]) -> None:
-    middle = {case: statistics.median(paces) for case, paces in found.items()}
-    ratios = [one / floor for one, floor in zip(found["sequential"], found["floor"], strict=True)]
+    middle = {case: 1 / statistics.median(seconds) for case, seconds in found.items()}
     print(f"{name}: " + ", ".join(f"{case} {pace:,.0f}/s" for case, pace in middle.items()))
+    ratios = [floor / one for one, floor in zip(found["sequential"], found["floor"], strict=True)]
+    low, _, high = statistics.quantiles(ratios)
     print(
-        f"  sequential / floor, median of rounds: {statistics.median(ratios):.0%} (from {min(ratios):.0%} to {max(ratios):.0%})"
+        f"  sequential / floor: median {statistics.median(ratios):.0%}, half of the rounds {low:.0%} to {high:.0%}"
     )
-    print(f"  concurrent {STREAMS} streams / sequential: {middle['concurrent'] / middle['sequential']:.1f}")
+    print(f"  concurrent ({STREAMS} streams) / sequential: {middle['concurrent'] / middle['sequential']:.1f}")
 
 
-def main(rounds: int = 15) -> None:
+def main(rounds: int = 100) -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         path = Path(folder) / "bench.db"
-        show(
-            "SQLite, synchronous=FULL",
-            asyncio.run(measure(f"sqlite:///{path}", lambda: SqliteFloor(path), rounds)),
-        )
+        url = f"sqlite:///{path}"
+        show("SQLite, synchronous=FULL", asyncio.run(measure(url, lambda: SqliteFloor(path), rounds)))
     server = PostgresServer()
     server.start()
-    url = server.url(server.new_database())
-    show("PostgreSQL", asyncio.run(measure(url, lambda: PostgresFloor(url), rounds)))
-    server.stop()
+    try:
+        url = server.url(server.new_database())
+        show("PostgreSQL", asyncio.run(measure(url, lambda: PostgresFloor(url), rounds)))
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
