@@ -1,6 +1,7 @@
 """What is watched while a unit procedure runs: alarm limits of its tags, and how long a hold lasts."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ SILENT_AFTER = timedelta(hours=4)
 """A tag with limits that gives no good value for longer raises a deviation (assumed)."""
 
 
+SOONEST_LOOK = timedelta(seconds=15)
+"""A tag outside its limit is not looked at more often (assumed)."""
+
+
 async def watch_limits(runner: "BatchRunner", path: str, node: UnitProcedure) -> None:
     """Read the tags with limits, keep the readings, and record excursions as they start and end."""
     unit = runner.state.units.get(node.unit, "")
@@ -30,13 +35,23 @@ async def watch_limits(runner: "BatchRunner", path: str, node: UnitProcedure) ->
     clock, watches = runner.engine.clock, {limit.tag: Watch(limit, SILENT_AFTER) for limit in node.limits}
     watched = {tag: _so_far(runner, path, tag) for tag in watches}
     while runner.state.elements[path] not in ENDED:
-        await clock.sleep_until(clock.now() + runner.engine.settings.sample_every)
+        await clock.sleep_until(clock.now() + _next_look(runner, watches, watched))
         for tag, watch in watches.items():
             reading = await _read(runner, unit, tag)
             seen = None if reading is None else Seen(reading.value, reading.at, reading.quality)
             watched[tag], events = _judged(watch, watched[tag], seen, clock.now())
             for event in events:
                 runner.commit(_record(runner, path, unit, watch.limit, event))
+
+
+def _next_look(
+    runner: "BatchRunner", watches: Mapping[str, Watch], watched: Mapping[str, Watched]
+) -> timedelta:
+    """Sooner while a tag is outside and its delay runs: one look an hour cannot tell a short stop of the
+    agitator from a long one."""
+    doubtful = [watches[tag].delay / 4 for tag, seen in watched.items() if seen.outside and not seen.excursion]
+    usual = runner.engine.settings.sample_every
+    return min([usual, *(max(each, SOONEST_LOOK) for each in doubtful)])
 
 
 def _judged(
@@ -91,7 +106,7 @@ async def watch_hold(runner: "BatchRunner", path: str, node: UnitProcedure) -> N
     while runner.state.elements[path] not in ENDED:
         signal = runner.signal
         longest = _longest(runner, path)
-        if runner.state.elements[path] != "Held" or longest is None:
+        if runner.state.elements[path] != "Held" or longest is None or path in runner.state.overrun:
             await runner.change(signal)
             continue
         due = runner.state.since[path] + longest
@@ -101,12 +116,6 @@ async def watch_hold(runner: "BatchRunner", path: str, node: UnitProcedure) -> N
             f"The hold of '{path}' lasts longer than the {longest} its phase allows; decide how to go on."
         )
         runner.commit(_overrun(runner, path, sentence))
-        await _while_held(runner, path)
-
-
-async def _while_held(runner: "BatchRunner", path: str) -> None:
-    while runner.state.elements[path] == "Held":
-        await runner.change(runner.signal)
 
 
 def _overrun(runner: "BatchRunner", path: str, sentence: str) -> Decision:
