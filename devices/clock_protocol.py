@@ -6,6 +6,7 @@ docs/decisions/0020-process-time.md for why this is enough.
 """
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -34,6 +35,15 @@ class Hello(_Word):
     floor: AwareDatetime | None = None
 
 
+class Advance(_Word):
+    """'Let time pass': for training, while no engine runs. It is said instead of a hello; the answer is the
+    new time, and the end of the connection."""
+
+    word: Literal["advance"] = "advance"
+    version: Number = VERSION
+    by: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=366))]
+
+
 class Report(_Word):
     """'I am at rest.' With a `round`, it confirms, and is a promise; with 0 it is only news.
 
@@ -56,11 +66,12 @@ class Busy(_Word):
 
 
 class Welcome(_Word):
-    """The answer to `Hello`."""
+    """The answer to `Hello`. `alone_since`: for an engine, when the one before it left, if this clock saw it."""
 
     word: Literal["welcome"] = "welcome"
     version: Number = VERSION
     now: AwareDatetime
+    alone_since: AwareDatetime | None = None
 
 
 class Confirm(_Word):
@@ -90,7 +101,7 @@ class Refusal(_Word):
     text: str
 
 
-FromParticipant: TypeAlias = Hello | Report | Busy
+FromParticipant: TypeAlias = Hello | Advance | Report | Busy
 FromClock: TypeAlias = Welcome | Confirm | Release | Tick | Refusal
 
 FROM_PARTICIPANT: TypeAdapter[FromParticipant] = TypeAdapter(

@@ -90,7 +90,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         stack.push_async_callback(asyncio.to_thread, crowd.close)
         site = Site(engine)
         clock.activity.asks = lambda: any(state.tasks for state in site.batches.values())
-        site.open(None if clock.virtual else away(settings.folder))
+        site.open(clock.away if isinstance(clock, VirtualClock) else away(settings.folder))
         stack.push_async_callback(site.close)
         crowd.open()
         if not clock.virtual:

@@ -21,6 +21,8 @@ upgrade_app = typer.Typer(no_args_is_help=True, help="Before an upgrade.")
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(people_app, name="people")
 app.add_typer(upgrade_app, name="upgrade")
+clock_app = typer.Typer(no_args_is_help=True, help="For training: the virtual clock of a simulated plant.")
+app.add_typer(clock_app, name="clock")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 
@@ -170,6 +172,23 @@ def people_add(
         from orchestrator.serving import add_first_person
 
         typer.echo(f"{user_name} may sign in as {add_first_person(user_name, full_name, password)}.")
+
+
+@clock_app.command("advance")
+def clock_advance(
+    by: Annotated[str, typer.Argument(help="How long, such as '2 h'.")],
+    clock: Annotated[
+        str, typer.Option(envvar="KWEEK_CLOCK", help="host:port of the plant's clock.")
+    ] = "127.0.0.1:4839",
+) -> None:
+    """Let time pass while the server is down, as in an outage; refused while it runs."""
+    with sentences():
+        import asyncio
+
+        from batches.quantities import duration, parse
+        from orchestrator.clock import let_pass
+
+        typer.echo(f"It is {asyncio.run(let_pass(clock, duration(parse(by)))).isoformat()} at the plant.")
 
 
 @upgrade_app.command("check")

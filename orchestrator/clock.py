@@ -9,13 +9,15 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self, TypeVar, assert_never
 
 from batches.errors import BadInput, Refused
 from devices.base import DeviceUnreachable
 from devices.clock_protocol import (
     FROM_CLOCK,
+    LINE_LIMIT,
+    Advance,
     Busy,
     Confirm,
     Hello,
@@ -26,6 +28,8 @@ from devices.clock_protocol import (
     Report,
     Tick,
     Welcome,
+    decode,
+    encode,
 )
 from orchestrator.activity import Activity, nothing_ready, settle
 from orchestrator.sleepers import Marked, Told, check_aware
@@ -188,6 +192,7 @@ class VirtualClock(Told):
     """The engine's view of the plant's virtual clock. Made by `VirtualClock.connect`.
 
     While the plant is away the time stands still, and the clock keeps trying; `trouble` says so.
+    `away` says since when and until when no engine ran, if the plant's clock saw the last one leave.
     `overtaken` counts the jumps that came while something was under way here: none, as long as all
     that comes from outside goes through `activity.request`.
     """
@@ -200,6 +205,7 @@ class VirtualClock(Told):
         self._address = _parse(address)
         self._name = name
         self._link: _Link | None = None
+        self.away: tuple[datetime, datetime] | None = None
         self.overtaken = 0
         self._asked = 0  # the round that waits for our answer, or has our promise
         self._tasks: set[asyncio.Task[None]] = set()
@@ -259,6 +265,7 @@ class VirtualClock(Told):
     def welcomed(self, link: _Link, word: Welcome) -> None:
         self._link = link
         self.trouble = None
+        self.away = None if word.alone_since is None else (word.alone_since, word.now)
         self._advance(word.now)
 
     def lost(self, link: _Link) -> None:
@@ -364,6 +371,33 @@ class PeopleClock(VirtualClock):
 
     def _mark(self) -> str:
         return self._seen
+
+
+async def let_pass(address: str, by: timedelta) -> datetime:
+    """Simulate an outage on a plant's clock: time passes while no engine runs. Gives the new time.
+
+    Raises Refused while an engine runs, BadInput for a time or address that is none, DeviceUnreachable.
+    """
+    host, port = _parse(address)
+    if not timedelta(0) < by <= timedelta(days=366):
+        raise BadInput(f"A clock cannot be advanced by {by}: give a time above 0 and of at most 366 days.")
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            reader, writer = await asyncio.open_connection(host, port, limit=LINE_LIMIT)
+            writer.write(encode(Advance(by=by)))
+            line = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError) as error:
+        raise DeviceUnreachable(
+            f"No plant's clock answers at {address}: start the plant with --virtual."
+        ) from error
+    match decode(FROM_CLOCK, line):
+        case Tick(now=now):
+            return now
+        case Refusal(text=text):
+            raise Refused(text)
+        case _:
+            raise DeviceUnreachable(f"What answers at {address} is no plant's clock of this Kweek.")
 
 
 def _parse(address: str) -> tuple[str, int]:

@@ -1,7 +1,8 @@
 """The one virtual clock, owned by the process of the simulated plant and served on the loopback.
 
 It jumps to the next wake-up when everybody who lives by it is at rest, brings the twins there first
-and then tells the others. Without an engine it stands still.
+and then tells the others. Without an engine it stands still, unless it is told to let time pass
+(`kweek clock advance`), as if the system had been down for so long.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from batches.errors import BadInput, KweekError
 from devices.clock_protocol import (
     FROM_PARTICIPANT,
     VERSION,
+    Advance,
     Busy,
     Confirm,
     Hello,
@@ -61,9 +63,9 @@ class _Connection(Lines):
 
     def received(self, word: Any) -> None:
         match word:
-            case Hello() if self._greeted:
+            case Hello() | Advance() if self._greeted:
                 self.refuse("The clock takes one hello on a connection.")
-            case Hello():
+            case Hello() | Advance():
                 self._greeted = True
                 self._server.came(self, word)
             case Report() | Busy():
@@ -97,7 +99,8 @@ class ClockServer:
         self._now = max(start.astimezone(UTC), kept) if kept is not None else start.astimezone(UTC)
         self._agreement = Agreement()
         self._updates: list[Update] = []
-        self._arrivals: deque[tuple[_Connection, Hello]] = deque()
+        self._arrivals: deque[tuple[_Connection, Hello | Advance]] = deque()
+        self._alone_since: datetime | None = None
         self._moving: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -147,8 +150,8 @@ class ClockServer:
 
     # What the connections tell
 
-    def came(self, connection: _Connection, hello: Hello) -> None:
-        self._arrivals.append((connection, hello))
+    def came(self, connection: _Connection, word: Hello | Advance) -> None:
+        self._arrivals.append((connection, word))
         self._decide()
 
     def heard(self, connection: _Connection, word: Report | Busy) -> None:
@@ -162,19 +165,25 @@ class ClockServer:
 
     def left(self, connection: _Connection) -> None:
         self.connections.discard(connection)
+        if self._agreement.is_engine(connection):
+            self._alone_since = self._now
         self._agreement.leave(connection)
         self._decide()
 
-    def _objection(self, hello: Hello) -> str:
+    def _objection(self, word: Hello | Advance) -> str:
         if self._failure:
             return self._failure
-        if hello.version != VERSION:
+        if word.version != VERSION:
+            name = word.name if isinstance(word, Hello) else "this command"
             return (
-                f"This plant's clock speaks version {VERSION} and {hello.name} version {hello.version}: "
+                f"This plant's clock speaks version {VERSION} and {name} version {word.version}: "
                 "start both from the same Kweek."
             )
         engine = self._agreement.engine()
-        if hello.kind == "engine" and engine is not None:
+        if isinstance(word, Advance):
+            why = "stop it first, since only an outage is simulated like this."
+            return "" if engine is None else f"The engine '{engine}' is running: {why}"
+        if word.kind == "engine" and engine is not None:
             return f"This plant already serves the engine '{engine}': stop it before another is started."
         return ""
 
@@ -199,17 +208,31 @@ class ClockServer:
                 case decision:
                     assert_never(decision)
 
-    def _admit(self, connection: _Connection, hello: Hello) -> None:
-        """Let a participant in, or say why not. The clock first goes to the latest time it knows."""
-        objection = self._objection(hello)
+    def _admit(self, connection: _Connection, word: Hello | Advance) -> None:
+        """Do what a newcomer wants, or say why not."""
+        objection = self._objection(word)
         if objection:
             connection.refuse(objection)
-        elif hello.floor is not None and hello.floor > self._now:
+        elif isinstance(word, Advance):
+            self._moving = asyncio.ensure_future(self._let_pass(connection, self._now + word.by))
+        else:
+            self._welcome(connection, word)
+
+    async def _let_pass(self, connection: _Connection, to: datetime) -> None:
+        await self._move(to)
+        if not self._failure:
+            connection.send(Tick(now=to))
+            connection.hang_up()
+
+    def _welcome(self, connection: _Connection, hello: Hello) -> None:
+        """Let a participant in. The clock first goes to the latest time it knows."""
+        if hello.floor is not None and hello.floor > self._now:
             self._arrivals.appendleft((connection, hello))
             self._moving = asyncio.ensure_future(self._move(hello.floor))
         elif not connection.closing:
             self._agreement.join(connection, hello.kind, hello.name)
-            connection.send(Welcome(now=self._now))
+            alone = self._alone_since if hello.kind == "engine" else None
+            connection.send(Welcome(now=self._now, alone_since=alone))
 
     def _overdue(self, number: int) -> None:
         if number == self._agreement.round:

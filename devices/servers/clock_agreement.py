@@ -69,6 +69,10 @@ class Agreement:
         """The name of the engine that is connected: there is at most one."""
         return next((p.name for p in self.participants.values() if p.kind == "engine"), None)
 
+    def is_engine(self, key: Hashable) -> bool:
+        """Whether a participant is the engine."""
+        return key in self.participants and self.participants[key].kind == "engine"
+
     def reported(self, key: Hashable, report: Report) -> None:
         participant = self.participants[key]
         participant.report = report

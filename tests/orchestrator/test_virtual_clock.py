@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from batches.errors import BadInput
+from batches.errors import BadInput, Refused
 from devices.base import Clock, DeviceUnreachable
 from devices.clock_protocol import Hello, Report, encode
 from devices.servers import clock as clock_server
 from devices.servers.clock import ClockServer
-from orchestrator.clock import InlineClock, PeopleClock, ProcessClock, RealClock, VirtualClock
+from orchestrator.clock import InlineClock, PeopleClock, ProcessClock, RealClock, VirtualClock, let_pass
 from tests.orchestrator.clock_house import MINUTE, START, House, after, in_house, line, run, stands
 from tests.orchestrator.clock_participants import Board
 
@@ -408,5 +408,34 @@ def test_ten_thousand_jumps(capsys: pytest.CaptureFixture[str]) -> None:
         assert house.server.now() >= START + timedelta(seconds=10_000)
         with capsys.disabled():
             print(f"\n10,000 jumps in three processes: {cost * 1e6:.0f} us a jump")
+
+    in_house(test)
+
+
+def test_time_passes_without_an_engine_and_the_next_engine_learns_how_long() -> None:
+    async def test(house: House) -> None:
+        first = await house.engine()
+        await first.sleep_until(after(30))
+        assert first.away is None
+        with pytest.raises(Refused, match="The engine 'engine' is running: stop it first"):
+            await let_pass(house.address, 120 * MINUTE)
+        await first.close()
+        assert await let_pass(house.address, 120 * MINUTE) == house.server.now() == after(150)
+        second = await house.engine()
+        assert (second.now(), second.away) == (after(150), (after(30), after(150)))
+        people = await house.people()
+        assert people.away is None
+
+    in_house(test)
+
+
+def test_an_impossible_outage_is_refused() -> None:
+    async def test(house: House) -> None:
+        for by in (timedelta(0), timedelta(days=-1), timedelta(days=367)):
+            with pytest.raises(BadInput, match="cannot be advanced by"):
+                await let_pass(house.address, by)
+        assert house.server.now() == START
+        with pytest.raises(DeviceUnreachable, match="No plant's clock answers at"):
+            await let_pass("127.0.0.1:1", MINUTE)
 
     in_house(test)
