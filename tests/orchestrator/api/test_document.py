@@ -19,6 +19,7 @@ from schemathesis.checks import (
 )
 from schemathesis.core.result import Ok
 
+from orchestrator.api.problems import KINDS
 from orchestrator.app import create_app
 from tests.conftest import ROOT
 from tests.orchestrator.api.town import CREW, Town
@@ -144,3 +145,9 @@ def test_it_is_written_where_the_documentation_says(document: dict[str, Any]) ->
     said = Path(ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
     missing = [path for path in document["paths"] if f"`{path}`" not in said]
     assert missing == []
+
+
+def test_every_problem_is_written_there_too() -> None:
+    said = Path(ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
+    assert [name for _, _, name, _ in KINDS if f"`{name}`" not in said] == []
+    assert [str(status) for _, status, _, _ in KINDS if str(status) not in said] == []
