@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from batches.check import UnitClass, check
 from batches.entries import Actor, Draft, Entry
-from batches.errors import NotFound, NotPermitted, RecipeError, Refused
+from batches.errors import BadInput, NotFound, NotPermitted, RecipeError, Refused
 from batches.phases import PHASES
-from batches.plain import dict_in, text_in, whole_in
+from batches.plain import canonical, dict_in, text_in, whole_in
 from batches.recipe import Recipe
 from batches.recipe_reader import from_content, read
 
@@ -86,6 +86,8 @@ class RecipeBook:
             raise RecipeError(
                 "The recipe does not pass its checks: " + " ".join(f.sentence for f in errors), tuple(errors)
             )
+        if b"\\u0000" in canonical(recipe.content):
+            raise BadInput("The recipe holds a NUL character, which not every database can keep; remove it.")
         if (recipe.name, recipe.version) in self.versions:
             raise Refused(
                 f"Version {recipe.version} of '{recipe.name}' exists already; give the recipe the next version."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.orchestrator.api.town import Town
+from tests.orchestrator.api.town import BENCH, Town
 
 LOT = {"material": "buffer", "quantity": "5 mL", "supplier_lot": "S-1"}
 
@@ -49,6 +49,11 @@ def test_a_lot_that_cannot_be_received_so(town: Town, change: dict[str, object],
     answer = town.post("lou", "/lots", {**LOT, **change})
     assert answer.status_code in (400, 422), answer.text
     assert says in answer.json()["detail"]
+
+
+def test_a_recipe_that_not_every_database_can_keep(town: Town) -> None:
+    text = BENCH.replace("recipe: bench", "recipe: nul").replace("Nothing much", '"a\\0b"')
+    assert "NUL" in town.post("erik", "/recipes", {"text": text}, status=422).json()["detail"]
 
 
 def test_what_is_missing_is_named(town: Town) -> None:
