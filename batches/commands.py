@@ -28,7 +28,7 @@ from batches.procedure import (
 from batches.quantities import Quantity, duration
 from batches.recipe import Hold, PhaseCall, Recipe
 from batches.record import BatchState, OpenPhase
-from batches.states import ACCEPTED, AUTOMATIC, Command, State, after, end_of
+from batches.states import ACCEPTED, AUTOMATIC, ENDED, Command, State, after, end_of
 from batches.steps import First, Step, Value, Wait, plain
 from batches.tasks import tasks_of
 
@@ -96,6 +96,10 @@ def command(state: BatchState, path: str, given: Command, actor: Actor, reason: 
         raise Refused(f"'{path}' has not begun in batch {state.number}; name a unit procedure that runs.")
     if given == "start" and state.progress.started:
         raise Refused(f"Batch {state.number} was run before: a batch is one execution. Create a new batch.")
+    if given == "reset" and state.in_care:
+        raise Refused(
+            f"Material of batch {state.number} is still in care; two people dispose of it before it is reset."
+        )
     after(state.elements[path], given, name_of(state, path))
     yield from _travel(state, path, given, actor, reason)
 
@@ -133,10 +137,8 @@ def settled(state: BatchState) -> bool:
         return False
     if state.state == "Running":
         return ready(state.known_recipe().procedure, state.progress).done
-    open_ones = [
-        at for path, at in state.elements.items() if path and at not in ("Complete", "Stopped", "Aborted")
-    ]
-    return all(at == wanted for at in open_ones)
+    arrived = {wanted, "Idle", *ENDED} | ({"Held"} if wanted == "Paused" else set[State]())
+    return all(at in arrived for path, at in state.elements.items() if path)
 
 
 # --- the procedure ------------------------------------------------------------------------------
@@ -252,6 +254,15 @@ def _iterate(state: BatchState, action: Iterate) -> Decision:
         "path": action.path, "iterations": action.iteration - 1, "satisfied": satisfied,
         "inputs": _inputs(node.until, values),
     })  # fmt: skip
+
+
+def latch(state: BatchState, path: str, reply: Value, actor: Actor, measured: datetime) -> Decision:
+    """The condition of a step came about while its unit procedure is held: the step completes with this
+    reply after the restart, whatever the tag shows by then."""
+    step = state.step(path)
+    yield Draft("step_latched", {
+        "path": path, "number": step.number, "attempt": step.attempt, "reply": plain(reply), "measured": stamp(measured),
+    }, actor)  # fmt: skip
 
 
 def deviation(state: BatchState, severity: str, text: str, path: str, cause: int = 0) -> Draft:
@@ -374,6 +385,15 @@ def finish_phase(
     product = recipe.product
     if product.expires_within is not None and product.expires_after in (call.alias, call.name, call.phase):
         yield Draft("expiry_set", {"after": path, "expires": stamp(now + duration(product.expires_within))})
+
+
+def discard_phase(state: BatchState, path: str) -> Decision:
+    """A phase that its recipe would rather discard than hold: what it had under way is lost."""
+    yield Draft("phase_discarded", {"path": path, "unit_procedure": owner(path, state.elements)})
+    sentence = (
+        f"'{path}' was discarded by a hold: repeat it by a departure before the restart, or go on without it."
+    )
+    yield deviation(state, "major", sentence, path)
 
 
 def refused(what: str, path: str, sentence: str, actor: Actor) -> Draft:

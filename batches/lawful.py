@@ -15,12 +15,12 @@ from batches.commands import Decision
 from batches.entries import Entry
 from batches.errors import KweekError, RecordError
 from batches.plain import Plain, PlainDict, dict_in, dicts_in, text_in, whole_in
-from batches.procedure import find
+from batches.procedure import find, owner
 from batches.quantities import Quantity
-from batches.recipe import UnitProcedure
+from batches.recipe import PhaseCall, UnitProcedure
 from batches.record import BatchState, OpenStep, Task
 from batches.states import COMMANDS, Command
-from batches.steps import decode
+from batches.steps import Fired, decode, plain
 from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
 
 EARLY = timedelta(seconds=1)
@@ -180,6 +180,33 @@ def unsettled(state: BatchState) -> Iterator[tuple[int, str]]:
                 )
 
 
+def _discarded(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    """Only a hold discards a phase, and only where the recipe says so."""
+    path = text_in(body, "path")
+    call = find(state.known_recipe().procedure, path, state.progress)
+    held = state.elements.get(owner(path, state.elements)) == "Holding"
+    if not held or not isinstance(call, PhaseCall) or call.hold.otherwise != "discard":
+        raise Unlawful(f"'{path}' was discarded where its recipe does not discard it.")
+
+
+def _latched(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    """A condition latches only while its unit procedure does not run, and only if it holds."""
+    path = text_in(body, "path")
+    step, reply = state.step(path), body.get("reply")
+    if state.elements.get(owner(path, state.elements)) == "Running" and state.state == "Running":
+        raise Unlawful(f"Step {step.number} of '{path}' latched while its unit procedure was running.")
+    asked = step.step
+    if step.kind == "First":
+        fired = decode(reply)
+        options = dicts_in(step.step, "options")
+        if not isinstance(fired, Fired) or not 0 <= fired.index < len(options):
+            raise Unlawful(f"What latched does not say which option of step {step.number} it was.")
+        asked, reply = options[fired.index], plain(fired.reply)
+    if asked.get("step") != "Until":
+        raise Unlawful(f"Step {step.number} of '{path}' waits for no condition that could latch.")
+    _check_condition(asked, reply)
+
+
 def _expiry(state: BatchState, entry: Entry, body: PlainDict) -> None:
     raise Unlawful("An expiry date was set where the recipe's rule gives none.")
 
@@ -192,6 +219,8 @@ _CHECKS: dict[str, Check] = {
     "excursion_started": _excursion,
     "excursion_ended": _excursion,
     "expiry_set": _expiry,
+    "phase_discarded": _discarded,
+    "step_latched": _latched,
 }
 
 
@@ -211,6 +240,10 @@ def check_reply(state: BatchState, entry: Entry, body: PlainDict, contents: Mapp
                 f"Step {step.number} was {step.status.replace('_', ' ')}, and no person gave its outcome."
             )
         return
+    if step.latched is not None and step.latched.get("reply") != reply:
+        raise Unlawful(
+            f"Step {step.number} had latched, and its reply is another than the one it latched with."
+        )
     tasks = [
         replace(task, content=contents.get(task.id, task.content))
         for task in state.tasks.values()

@@ -160,6 +160,10 @@ class BatchState:
     signatures: list[int] = field(default_factory=list[int])
     goes_on: set[str] = field(default_factory=set[str])
     """Unit procedures that a person's decision lets go on once they are held."""
+    held_by_people: set[str] = field(default_factory=set[str])
+    """Elements that a person holds: only a person's command restarts them."""
+    overrun: set[str] = field(default_factory=set[str])
+    """Unit procedures whose hold has lasted longer than allowed, as is recorded."""
     in_care: bool = False
     """Stopped or aborted with material that two people have not yet disposed of."""
 
@@ -233,11 +237,32 @@ def _state_changed(state: BatchState, entry: Entry, body: PlainDict) -> None:
         raise RecordError(f"'{path or 'batch'}' is {state.elements.get(path)}, not {before}")
     state.elements[path] = after
     state.since[path] = entry.recorded_at
-    if after == "Restarting":
-        state.goes_on.discard(path)
+    _forget_hold(state, entry, path, before, after)
+    if after in ("Stopped", "Aborted"):
+        below = [
+            task for task in state.tasks.values() if path == "" or f"{task.path}/".startswith(f"{path}/")
+        ]
+        _close_tasks(state, entry, [task for task in below if task.kind != "dispose"])
     if path == "":
         state.ended_at = entry.recorded_at if after in ENDED else None
         state.in_care = after in ("Stopped", "Aborted") and bool(state.units)
+
+
+def _forget_hold(state: BatchState, entry: Entry, path: str, before: str, after: str) -> None:
+    """What is known of a hold lasts as long as the hold; a question about a restart as long as that."""
+    if before == "Restarting":
+        _close_tasks(
+            state, entry, [t for t in state.tasks.values() if t.kind == "restart" and t.path == path]
+        )
+    if after == "Holding" and entry.actor.kind == "person":
+        state.held_by_people.add(path)
+    if after not in ("Holding", "Held"):
+        for hold in (state.goes_on, state.held_by_people, state.overrun):
+            hold.discard(path)
+
+
+def _hold_overrun(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    state.overrun.add(text_in(body, "path"))
 
 
 def _unit_bound(state: BatchState, entry: Entry, body: PlainDict) -> None:
@@ -290,6 +315,13 @@ def _phase_finished(state: BatchState, entry: Entry, body: PlainDict) -> None:
         state.within[text_in(body, "unit_procedure")] = (due, limit, path)
 
 
+def _phase_discarded(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    path = state.phase(text_in(body, "path")).path
+    del state.phases[path]
+    state.progress.skipped.add(path)
+    _close_tasks(state, entry, [task for task in state.tasks.values() if task.path == path])
+
+
 def _step_asked(state: BatchState, entry: Entry, body: PlainDict) -> None:
     phase = state.phase(text_in(body, "path"))
     number, attempt = whole_in(body, "number"), whole_in(body, "attempt")
@@ -313,7 +345,18 @@ def _check_order(phase: OpenPhase, number: int, attempt: int) -> None:
 
 
 def _step_latched(state: BatchState, entry: Entry, body: PlainDict) -> None:
-    state.step(text_in(body, "path")).latched = body
+    step = state.step(text_in(body, "path"))
+    if step.latched is not None or (step.number, step.attempt) != (
+        whole_in(body, "number"),
+        whole_in(body, "attempt"),
+    ):
+        raise RecordError(f"step {step.number} of '{body['path']}' cannot latch now")
+    step.latched = body
+    _close_tasks(
+        state,
+        entry,
+        [task for task in state.tasks.values() if task.path == body["path"] and task.step == step.number],
+    )
 
 
 def _step_done(state: BatchState, entry: Entry, body: PlainDict) -> None:
@@ -324,8 +367,7 @@ def _step_done(state: BatchState, entry: Entry, body: PlainDict) -> None:
     reply = body.get("reply")
     phase.history.append((step.step, reply))
     phase.open = None
-    for task in [task for task in state.tasks.values() if task.path == phase.path]:
-        _close_task(state, task, entry)
+    _close_tasks(state, entry, [task for task in state.tasks.values() if task.path == phase.path])
     if isinstance(credit := body.get("by_hand"), int):
         del state.by_hand[credit]
     _note_reply(state, entry, phase.path, step, reply)
@@ -407,10 +449,21 @@ def _task_answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
         raise RecordError(f"no task {body.get('task')} is open")
     task.answers.append((entry.actor.id, body.get("answer")))
     if isinstance(goes_on := body.get("goes_on"), str):
-        state.goes_on.add(goes_on)
+        _let_go_on(state, goes_on)
     if body.get("retry") is True:
         state.step(task.path).status = "retry"
     if body.get("closes") is True:
+        _close_task(state, task, entry)
+
+
+def _let_go_on(state: BatchState, path: str) -> None:
+    """A decision lets go on what is held for want of it, and nothing else."""
+    if state.elements.get(path) in ("Holding", "Held"):
+        state.goes_on.add(path)
+
+
+def _close_tasks(state: BatchState, entry: Entry, tasks: Iterable[Task]) -> None:
+    for task in tasks:
         _close_task(state, task, entry)
 
 
@@ -530,6 +583,7 @@ HANDLERS: dict[str, Handler] = {
     "unit_procedure_finished": _unit_procedure_finished,
     "phase_started": _phase_started,
     "phase_finished": _phase_finished,
+    "phase_discarded": _phase_discarded,
     "step_asked": _step_asked,
     "step_latched": _step_latched,
     "step_done": _step_done,
@@ -560,7 +614,7 @@ HANDLERS: dict[str, Handler] = {
     "safe_failed": _kept,
     "set_restored": _kept,
     "engine_recovered": _kept,
-    "hold_overrun": _kept,
+    "hold_overrun": _hold_overrun,
     "tag_silent": _kept,
     "tag_heard": _kept,
     "disposed": _kept,

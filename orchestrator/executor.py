@@ -36,6 +36,8 @@ from orchestrator.replying import Replying
 from orchestrator.store.port import Submission
 from orchestrator.watching import watch_hold, watch_limits
 
+UNDECIDED = ("failed", "in_doubt", "reconcile")
+"""Tasks that keep a unit procedure held until they are answered."""
 OnUnit = Set | Read | Do | Program | Transfer
 """Steps that address a unit."""
 
@@ -123,6 +125,7 @@ class BatchRunner:
 
     async def _end(self) -> None:
         """After a stop or abort, cells are cared for until two people sign their disposal."""
+        self.engine.withdraw(self.state.number)
         if self.state.units and not any(task.kind == "dispose" for task in self.state.tasks.values()):
             text = (
                 f"Batch {self.state.number} is {self.state.state}. Its material stays in care in "
@@ -138,7 +141,8 @@ class BatchRunner:
             if isinstance(action, StartUnitProcedure):
                 self._ask_for_units(action)
             else:
-                self.commit(commands.take(self.state, action, self.engine.clock.now()))
+                decision = commands.take(self.state, action, self.engine.clock.now())
+                self.commit(self._judged("", action, decision))
 
     def _ask_for_units(self, action: StartUnitProcedure) -> None:
         if (self.state.number, action.path) in self.engine.requests:
@@ -215,13 +219,13 @@ class BatchRunner:
     async def _act_on_state(
         self, path: str, node: UnitProcedure, phases: "dict[str, asyncio.Task[None]]"
     ) -> None:
+        self._resume_phases(path, node, phases)
         match self.state.elements[path]:
             case "Running":
-                self._resume_phases(path, node, phases)
                 self._take_actions(path)
-            case "Holding" if self._finishing(path):
-                self._resume_phases(path, node, phases)
-            case "Holding":
+            case "Holding" if not self._finishing(path):
+                self.confirmed.discard(path)
+                self._discard(path)
                 await self._make_safe(path, node)
                 self._settle_element(path, "Holding")
             case "Stopping" | "Aborting" as at if not self._acting(path):
@@ -246,10 +250,12 @@ class BatchRunner:
             if running is not None and running.done():
                 running.result()  # what ended it early stops the engine; it is never silently begun anew
             if running is None or running.done():
-                cursor = self.cursors[phase_path]
-                phases[phase_path] = self.engine.spawn(
-                    self._phase(cursor), f"{self.state.number} {phase_path}"
-                )
+                if phase_path not in self.cursors:
+                    self._recover(phase_path, path, node)
+                if (cursor := self.cursors.get(phase_path)) is not None:
+                    phases[phase_path] = self.engine.spawn(
+                        self._phase(cursor), f"{self.state.number} {phase_path}"
+                    )
 
     def _open_phases(self, path: str) -> list[str]:
         return [phase for phase in self.state.phases if owner(phase, self.state.elements) == path]
@@ -257,8 +263,13 @@ class BatchRunner:
     def _recover(self, phase_path: str, path: str, node: UnitProcedure) -> None:
         """Take a phase up again where the record says it is. Also while its unit procedure is held: the
         tasks of a phase are answered, and its hold is watched, whether it runs or not."""
-        cursor = self._cursor(phase_path, path, node)
-        cursor.replay(self.state.phase(phase_path))
+        try:
+            self._cursor(phase_path, path, node).replay(self.state.phase(phase_path))
+        except KweekError as error:
+            if self.state.elements[path] == "Running":
+                self.commit(self._stuck(phase_path, path, error))
+            else:
+                self.cursors.pop(phase_path, None)  # it says so once it is to run
 
     def _cursor(self, phase_path: str, path: str, node: UnitProcedure) -> Cursor:
         call = cast("PhaseCall", find(self.state.known_recipe().procedure, phase_path, self.state.progress))
@@ -266,6 +277,17 @@ class BatchRunner:
         cursor = Cursor(phase_path, call, node, path, self.engine.phases(open_.phase, open_.version), open_)
         self.cursors[phase_path] = cursor
         return cursor
+
+    def _stuck(self, phase_path: str, path: str, error: KweekError) -> Decision:
+        """The phase cannot go on: its own rules refuse. Each restart tries again, from the record."""
+        cursor = self.cursors.pop(phase_path, None)
+        if cursor is not None:
+            cursor.run.close()
+        yield from self._hold_for(path, phase_path, f"'{phase_path}' cannot go on: {error}")
+
+    def _hold_for(self, path: str, where: str, sentence: str) -> Decision:
+        yield commands.deviation(self.state, "critical", sentence, where)
+        yield from commands.hold_by_system(self.state, path, sentence)
 
     def _take_actions(self, path: str) -> None:
         for action in commands.actions(self.state).get(path, ()):
@@ -279,15 +301,28 @@ class BatchRunner:
             case FinishUnitProcedure():
                 self._finish(action)
             case _:
-                self.commit(commands.take(self.state, action, now))
+                self.commit(self._judged(path, action, commands.take(self.state, action, now)))
+
+    def _judged(self, path: str, action: Action, decision: Decision) -> Decision:
+        """An action of the procedure; where a value or expression does not allow it, a hold that says so."""
+        try:
+            yield from decision
+        except KweekError as error:
+            yield from self._hold_for(path, action.path, f"'{action.path}' cannot be carried out: {error}")
 
     def _start_phase(self, path: str, action: StartPhase) -> Decision:
         """A phase starts and asks for its first step, in one commit."""
-        yield from commands.take(self.state, action, self.engine.clock.now())
+        started = commands.take(self.state, action, self.engine.clock.now())
+        yield from self._judged(path, action, started)
+        if action.path not in self.state.phases:
+            return
         node = cast("UnitProcedure", find(self.state.known_recipe().procedure, path, self.state.progress))
-        cursor = self._cursor(action.path, path, node)
-        cursor.send(None, first=True)
-        yield from self._next(cursor)
+        try:
+            cursor = self._cursor(action.path, path, node)
+            cursor.send(None, first=True)
+            yield from self._next(cursor)
+        except KweekError as error:
+            yield from self._stuck(action.path, path, error)
 
     def _finish(self, action: FinishUnitProcedure) -> None:
         roles = commands.roles_free(self.state, action.path)
@@ -310,6 +345,16 @@ class BatchRunner:
 
     def _acting(self, path: str) -> bool:
         return any(cursor.acting for cursor in self.cursors.values() if cursor.up == path)
+
+    def _discard(self, path: str) -> None:
+        """What can neither be held nor finished is lost: it says so, and the procedure goes on without it."""
+        for cursor in [
+            c for c in self.cursors.values() if c.up == path and c.call.hold.otherwise == "discard"
+        ]:
+            del self.cursors[cursor.path]
+            cursor.run.close()
+            self.commit(commands.discard_phase(self.state, cursor.path))
+            cursor.wake()
 
     async def _make_safe(self, path: str, node: UnitProcedure) -> None:
         safe = next(
@@ -337,7 +382,14 @@ class BatchRunner:
         yield commands.deviation(self.state, "critical", sentence, path)
 
     def _held(self, path: str) -> None:
-        if path in self.state.goes_on:
+        """What is held only for want of a decision goes on once all of them are made."""
+        undecided = [
+            t
+            for t in self.state.tasks.values()
+            if t.kind in UNDECIDED and owner(t.path, self.state.elements) == path
+        ]
+        by_people = path in self.state.held_by_people or self.state.state != "Running"
+        if path in self.state.goes_on and not undecided and not by_people:
             self.confirmed.add(path)
             supervisor = Actor("system", "kweek", "supervisor")
             self.commit(commands.command(self.state, path, "restart", supervisor, "as decided"))
@@ -378,7 +430,7 @@ class BatchRunner:
     # --- a phase --------------------------------------------------------------------------------------
 
     async def _phase(self, cursor: Cursor) -> None:
-        while cursor.path in self.state.phases:
+        while self.cursors.get(cursor.path) is cursor:
             signal = self.signal
             if cursor.held_back is not None:
                 if self.runs(cursor):
@@ -411,12 +463,9 @@ class BatchRunner:
         cursor.held_back = None
         try:
             cursor.send(reply)
+            yield from self._next(cursor)
         except KweekError as error:
-            sentence = f"The phase '{cursor.path}' cannot go on: {error}"
-            yield commands.deviation(self.state, "critical", sentence, cursor.path)
-            yield from commands.hold_by_system(self.state, cursor.up, sentence)
-            return
-        yield from self._next(cursor)
+            yield from self._stuck(cursor.path, cursor.up, error)
 
     def _next(self, cursor: Cursor) -> Decision:
         """Ask for the cursor's step, or finish its phase. Work done by hand meanwhile is its outcome."""

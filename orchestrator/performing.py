@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never, cast
 from batches import commands, materials
 from batches.commands import Decision
 from batches.entries import SYSTEM, Actor, Draft, stamp
-from batches.errors import BadInput, DeviceError
+from batches.errors import BadInput, DeviceError, NotFound, Refused
 from batches.plain import Plain, PlainDict
 from batches.quantities import Quantity, duration
 from batches.record import OpenStep
@@ -39,6 +39,7 @@ from batches.steps import (
     Until,
     Value,
     Wait,
+    decode,
 )
 from devices.base import DeviceUnreachable, Outcome, OutcomeUnknown, Reading
 from orchestrator.cursor import Cursor
@@ -65,6 +66,17 @@ class Performer:
         step, moved = cursor.step, cursor.moved
         if step is None:
             return
+        try:
+            await self._perform(cursor, step, moved)
+        except (BadInput, Refused, NotFound, DeviceError) as error:
+            if self._state.step(cursor.path).status != "asked":
+                raise
+            self._fail(
+                cursor,
+                f"{commands.text_of(self._state.step(cursor.path).step)} cannot be carried out: {error}",
+            )
+
+    async def _perform(self, cursor: Cursor, step: Step, moved: "asyncio.Future[None]") -> None:
         open_ = self._state.step(cursor.path)
         recovered, cursor.recovered = cursor.recovered, False
         if open_.status == "retry":
@@ -105,6 +117,10 @@ class Performer:
         if self._by_hand(open_):
             await asyncio.shield(cursor.moved)
             return
+        if not self._runner.runs(cursor) and not self._due_to_say(cursor, step, open_, recovered):
+            cursor.recovered = recovered
+            await self._runner.change(self._runner.signal)  # nothing moves while it is held
+            return
         cursor.acting = True
         try:
             await self._runner.durable()
@@ -118,8 +134,20 @@ class Performer:
     def _by_hand(self, open_: OpenStep) -> bool:
         return not open_.unit or self._engine.equipment.manual(open_.unit)
 
+    def _due_to_say(self, cursor: Cursor, step: Act, open_: OpenStep, recovered: bool) -> bool:
+        """Whether what became of an intent is said although nothing may move: that it is in doubt, and
+        everything that will never run again."""
+        doubtful = self._engine.equipment.repeatability(open_.unit, step) == "non_repeatable"
+        return recovered and (doubtful or self._ending(cursor))
+
+    def _ending(self, cursor: Cursor) -> bool:
+        return self._state.elements[cursor.up] in ("Stopping", "Aborting")
+
     async def _may_act_again(self, cursor: Cursor, step: Act, open_: OpenStep) -> bool:
         """After a crash: what became of the intent? True if the device may be asked (again)."""
+        if self._ending(cursor):
+            await self._last_word(cursor, step, open_)
+            return False
         if self._engine.equipment.repeatability(open_.unit, step) == "non_repeatable":
             self._doubt(cursor, open_, "the system stopped while it was under way")
             return False
@@ -127,6 +155,19 @@ class Performer:
             return await self._inquire(cursor, step, open_, "the system stopped while it was under way")
         await self._repeat(cursor, open_, "idempotent; the system stopped before its outcome was recorded")
         return True
+
+    async def _last_word(self, cursor: Cursor, step: Act, open_: OpenStep) -> None:
+        """What became of an intent whose unit procedure is being ended: it is never acted on again."""
+        queryable = self._engine.equipment.repeatability(open_.unit, step) == "queryable"
+        outcome = await self._status(open_) if queryable else Outcome("unknown")
+        if outcome.status in ("done", "failed"):
+            self._conclude(
+                cursor, step, open_, outcome, {"reconciled": "the system stopped while it was under way"}
+            )
+        else:
+            self._doubt(
+                cursor, open_, "the system stopped while it was under way, and the batch is being ended"
+            )
 
     async def _repeat(self, cursor: Cursor, open_: OpenStep, why: str) -> None:
         body: dict[str, Plain] = {
@@ -171,6 +212,8 @@ class Performer:
             try:
                 outcome = await self._with_prompts(cursor, step, open_)
             except DeviceUnreachable as error:
+                if not self._runner.runs(cursor):
+                    return  # it was never sent, and nothing moves now
                 if self._engine.clock.now() >= until:
                     self._fail(cursor, f"{open_.unit} could not be reached: {error}")
                     return
@@ -292,12 +335,31 @@ class Performer:
         )
 
     async def _until(self, cursor: Cursor, step: Until, open_: OpenStep) -> None:
+        if open_.latched is not None:
+            await self._unlatch(cursor, step, open_)
+            return
         reading = await self._watch(cursor, step, None)
         if reading is not None:
-            unit = self._state.units.get(step.unit or cursor.node.unit, "")
-            self._runner.complete(
-                cursor, reading.value, Actor("device", unit), more={"measured": stamp(reading.at)}
-            )
+            self._reached(cursor, step, reading.value, reading)
+
+    def _reached(self, cursor: Cursor, step: Until, reply: Value, reading: Reading) -> None:
+        """The condition holds: the step is done, or latches until its unit procedure runs again."""
+        actor = Actor("device", self._state.units.get(step.unit or cursor.node.unit, ""))
+        if self._runner.runs(cursor):
+            self._runner.complete(cursor, reply, actor, more={"measured": stamp(reading.at)})
+        else:
+            self._runner.commit(commands.latch(self._state, cursor.path, reply, actor, reading.at))
+
+    async def _unlatch(self, cursor: Cursor, step: Until | First, open_: OpenStep) -> None:
+        if not self._runner.runs(cursor):
+            await self._runner.change(self._runner.signal)
+            return
+        latched = open_.latched or commands.NOTHING_MORE
+        reply = decode(latched["reply"])
+        option = step.options[reply.index] if isinstance(step, First) and isinstance(reply, Fired) else step
+        role = option.unit if isinstance(option, Until) else ""
+        actor = Actor("device", self._state.units.get(role or cursor.node.unit, ""))
+        self._runner.complete(cursor, reply, actor, more={"measured": latched["measured"]})
 
     async def _watch(self, cursor: Cursor, step: Until, until: datetime | None) -> Reading | None:
         """Look at a tag until its condition holds; None when `until` or a move of the cursor came first."""
@@ -326,40 +388,36 @@ class Performer:
 
     async def _first(self, cursor: Cursor, step: First, open_: OpenStep) -> None:
         """Whichever option comes first; ties by order. Tasks among the options are answered elsewhere."""
+        if open_.latched is not None:
+            await self._unlatch(cursor, step, open_)
+            return
         dues = [due for due in open_.dues if due is not None]
         ends = min(dues, default=None)
         watched = [(i, option) for i, option in enumerate(step.options) if isinstance(option, Until)]
         moved = cursor.moved
-        fired = await self._first_until(cursor, watched, ends) if watched else None
-        if (
-            fired is None
-            and not moved.done()
-            and not await self._engine.clock.wait(moved, ends)
-            and ends is not None
-        ):
-            fired = Fired(open_.dues.index(ends)), self._timer(ends), SYSTEM
-        if fired is not None and not moved.done():
-            self._runner.complete(cursor, fired[0], fired[2], more=fired[1])
+        found = await self._first_until(cursor, watched, ends) if watched else None
+        if moved.done():
+            return
+        if found is not None:
+            index, option, reading = found
+            self._reached(cursor, option, Fired(index, reading.value), reading)
+        elif not await self._engine.clock.wait(moved, ends) and ends is not None:
+            self._runner.complete(cursor, Fired(open_.dues.index(ends)), SYSTEM, more=self._timer(ends))
 
     async def _first_until(
         self, cursor: Cursor, watched: Sequence[tuple[int, Until]], ends: datetime | None
-    ) -> tuple[Fired, dict[str, Plain], Actor] | None:
+    ) -> tuple[int, Until, Reading] | None:
         looks = {
             asyncio.ensure_future(self._watch(cursor, option, ends)): (index, option)
             for index, option in watched
         }
         try:
             done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
-            found = sorted((looks[look], look.result()) for look in done if look.result() is not None)
+            found = [(*looks[look], reading) for look in done if (reading := look.result()) is not None]
         finally:
             for look in looks:
                 look.cancel()
-        if not found:
-            return None
-        (index, option), reading = found[0]
-        assert reading is not None  # filtered above
-        unit = self._state.units.get(option.unit or cursor.node.unit, "")
-        return Fired(index, reading.value), {"measured": stamp(reading.at)}, Actor("device", unit)
+        return min(found, key=lambda one: one[0], default=None)
 
     # --- material ---------------------------------------------------------------------------------------
 

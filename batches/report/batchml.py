@@ -197,6 +197,7 @@ _KINDS: Mapping[str, Kind] = {
     "phase_started": _SETTING,
     "phase_finished": _DATA,
     "step_latched": _DATA,
+    "phase_discarded": ("Alarm", "Process", ""),
     "step_failed": ("Equipment", "Other", "Failed"),
     "step_in_doubt": ("Equipment", "Other", "In doubt"),
     "step_repeated": ("Equipment", "Other", "Repeated"),

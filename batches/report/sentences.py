@@ -311,6 +311,8 @@ _SAID: dict[str, Reader] = {
     "repeat_finished": _repeated,
     "step_asked": _asked,
     "step_done": _done,
+    "step_latched": _plain_words("Step {number}: its condition came about during the hold", "reply"),
+    "phase_discarded": _plain_words("Phase discarded by the hold"),
     "step_failed": _trouble("failed"),
     "step_in_doubt": _trouble("in doubt"),
     "step_repeated": _trouble("repeated"),
