@@ -99,9 +99,12 @@ def stamp(moment: datetime) -> str:
 def moment(text: str) -> datetime:
     """The time in a `stamp`. Raises RecordError."""
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise RecordError(f"'{text}' is not a recorded time (UTC with microseconds and Z).") from error
+        found = datetime.fromisoformat(text)  # ten times as fast as strptime; it takes other forms too
+        if stamp(found) == text:
+            return found
+    except ValueError:
+        pass
+    raise RecordError(f"'{text}' is not a recorded time (UTC with microseconds and Z).")
 
 
 def body_digest(salt: str, body: bytes) -> str:

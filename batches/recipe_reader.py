@@ -8,11 +8,12 @@ them are raised together in one RecipeError. What a well-formed recipe means is 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Literal, cast
 
 from batches.errors import BadInput
 from batches.expressions import LANGUAGE
-from batches.plain import PlainDict, canonical
+from batches.plain import PlainDict, canonical, from_json
 from batches.procedure_reader import read_call, read_procedure
 from batches.quantities import Quantity, quantity
 from batches.recipe import Criterion, Material, Parameter, PhaseCall, Product, Recipe, SamplePlan, Test
@@ -32,7 +33,13 @@ def read(text: str, file: str) -> Recipe:
 
 def from_content(content: PlainDict) -> Recipe:
     """The recipe whose content was recorded: the same model and the same digest, without lines."""
-    return _recipe(from_plain(content), Mistakes(""))
+    return _kept(canonical(content))
+
+
+@lru_cache(maxsize=64)
+def _kept(content: bytes) -> Recipe:
+    """Every batch keeps its recipe whole; many batches keep the same one, and all are read at a restart."""
+    return _recipe(from_plain(from_json(content)), Mistakes(""))
 
 
 def phase_call(content: PlainDict) -> PhaseCall:

@@ -20,13 +20,15 @@ from devices.base import Outcome, OutcomeUnknown, Reading, Repeatability
 from devices.plant import Plant
 from orchestrator.answers import Signature
 from orchestrator.clock import InlineClock
-from orchestrator.engine import Engine
+from orchestrator.engine import Engine, Settings
 from orchestrator.equipment import Act, action_of
 from orchestrator.site import Site
 from orchestrator.store.memory import Disk, MemoryStore
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 DURATION = timedelta(minutes=10)
+SELDOM = Settings(sample_every=timedelta(hours=2))
+"""Values with limits are read twice as seldom as in a plant: the runs are many."""
 
 
 class Crash(BaseException):
@@ -176,7 +178,7 @@ class World:
         died = asyncio.Event()
         try:
             store = MemoryStore(self.disk, on_commit=lambda moment, entries: self._on_commit(moment, entries))
-            engine = Engine(store, clock, self.equipment, self.plant)
+            engine = Engine(store, clock, self.equipment, self.plant, SELDOM)
             engine.on_crash = lambda error: self._died(error, died)
             site = self.site = Site(engine)
             site.open()
