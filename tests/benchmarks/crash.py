@@ -27,6 +27,8 @@ from tests.crash.world import Judgement, World, judge
 
 NEAR = 40
 """Points after the first crash in which half of the second ones fall: recovery is there."""
+SPARE = 100
+"""Pairs drawn beyond those asked for: after the last points of a run there is hardly a second one."""
 Case = tuple[str, Declared]
 
 
@@ -128,7 +130,8 @@ def story(world: World, state: BatchState) -> list[object]:
 
 
 def choose(draw: random.Random, first: int, last: int, wanted: int) -> Sequence[int]:
-    """Different second points: half soon after the first crash, half anywhere later."""
+    """Different second points: half soon after the first crash, half anywhere later. They are counted in
+    the run that the first crash disturbed."""
     later = range(first + 1, last + 1)
     near = draw.sample(later[:NEAR], min(wanted - wanted // 2, len(later[:NEAR])))
     rest = [point for point in later if point not in near]
@@ -167,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     cases: list[Case] = [(name, declared) for name in RECIPES for declared in get_args(Declared)]
     tallies = {case: Tally(points=undisturbed(case).last) for case in cases}
-    todo = [*jobs(cases, given.pairs, given.seed, given.check)]
+    todo = [*jobs(cases, given.pairs + SPARE, given.seed, given.check)]
     print(
         f"seed {given.seed}, Python {platform.python_version()}, {given.jobs} processes, load {os.getloadavg()[0]:.1f}",
         flush=True,
