@@ -1,5 +1,6 @@
 """Master recipes: check, submit, approve by a second person."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -97,10 +98,11 @@ def _parts(found: RecipeVersion) -> dict[str, object]:
 
 
 @router.post("/check", operation_id="check_recipe")
-async def check_recipe(body: RecipeText) -> Checked:
-    """Run every check; nothing is kept."""
+async def check_recipe(body: RecipeText, house: TheHouse) -> Checked:
+    """Run every check, those against this plant too; nothing is kept."""
+    offers = house.site.recipes.offers
     try:
-        findings = check(read(body.text, "recipe"), PHASES)
+        findings = await asyncio.to_thread(lambda: check(read(body.text, "recipe"), PHASES, offers))
     except RecipeError as error:
         findings = list(error.findings)
     shown = [

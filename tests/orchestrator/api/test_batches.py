@@ -240,7 +240,7 @@ def test_a_recipe_is_approved_by_another_person_and_superseded_by_the_next(town:
 
 
 def test_a_broken_recipe_is_refused_with_every_finding(town: Town) -> None:
-    broken = BENCH.replace("perform@1", "performs@1").replace("recipe: bench", "recipe: broken")
+    broken = BENCH.replace("action: image", "action: sing").replace("recipe: bench", "recipe: broken")
     checked = town.post("erik", "/recipes/check", {"text": broken}).json()
     refused = town.post("erik", "/recipes", {"text": broken}, status=422).json()
     assert checked["ok"] is False
