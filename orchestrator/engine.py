@@ -104,14 +104,12 @@ class Engine:
         if self.broken:
             raise StoreError(self.broken)
         at = self.clock.now()
-        drafts = [
-            (stream, draft) for stream, decision in parts for draft in self._decide(stream, decision, at)
-        ]
+        drafts = self._decide_all(parts, at)
         try:
             kept = reply(drafts) if callable(reply) else reply
             submission = self.store.submit(Item(drafts, at, reply=kept))
-        except KweekError as error:
-            self.broken = f"The engine stopped, because the record could not be written: {error}"
+        except Exception as error:
+            self._stop(error, "the record could not be written: ")
             raise
         for entry in submission.entries:
             self._fold(entry)
@@ -123,6 +121,27 @@ class Engine:
     def batch_part(self, number: str, decision: Decision) -> Part:
         """A decision for a batch's stream, folded into its live state draft by draft."""
         return f"batch/{number}", decision
+
+    def _decide_all(self, parts: Sequence[Part], at: datetime) -> list[tuple[str, Draft]]:
+        """Decide every part. A refusal comes before anything is folded; what fails later has left the
+        live state ahead of the record, and stops the engine."""
+        parts = [
+            (stream, decision if stream.startswith("batch/") else list(decision))
+            for stream, decision in parts
+        ]
+        before = self._folded(parts)
+        try:
+            return [
+                (stream, draft) for stream, decision in parts for draft in self._decide(stream, decision, at)
+            ]
+        except Exception as error:
+            if self._folded(parts) != before:
+                self._stop(error)
+            raise
+
+    def _folded(self, parts: Iterable[Part]) -> list[int]:
+        numbers = [stream.removeprefix("batch/") for stream, _ in parts]
+        return [self.batches[number].entries if number in self.batches else 0 for number in numbers]
 
     def _decide(self, stream: str, decision: Iterable[Draft], at: datetime) -> Sequence[Draft]:
         number = stream.removeprefix("batch/")
@@ -147,7 +166,7 @@ class Engine:
         if durable.cancelled():
             return
         if (error := durable.exception()) is not None:
-            self.broken = f"The engine stopped, because the record could not be written: {error}"
+            self._stop(error, "the record could not be written: ")
             return
         for entry in entries:
             event = Event(self.clock.publish(), entry)
@@ -211,8 +230,12 @@ class Engine:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.on_crash(error)
 
-    def _stop(self, error: BaseException) -> None:
-        self.broken = self.broken or f"The engine stopped: {error}"
+    def _stop(self, error: BaseException, why: str = "") -> None:
+        """Nothing is decided or acted on any more; starting again takes everything up from the record."""
+        said = str(error) if isinstance(error, KweekError) else f"{type(error).__name__}: {error}"
+        self.broken = self.broken or f"The engine stopped: {why}{said}"
+        for task in [*self._tasks]:
+            task.cancel()
 
     async def close(self) -> None:
         """Stop all work, leaving the record as a kill would: everything resumes from it."""

@@ -281,7 +281,9 @@ class Town:
             await self.settle()
             if reached():
                 return
-            assert self.clock.advance(), f"nothing more happens: {self.elements} {[*self.tasks.values()]}"
+            assert self.clock.advance(), (
+                f"nothing more happens: {self.site.engine.broken} {self.elements} {[*self.tasks.values()]}"
+            )
         raise AssertionError("it did not come to that")
 
     # --- looking ----------------------------------------------------------------------------------------
@@ -368,7 +370,9 @@ class Town:
             if self.state.ended:
                 return
             if not await self.everyone():
-                assert self.clock.advance(), f"stuck: {self.elements} {[*self.state.phases.values()]}"
+                assert self.clock.advance(), (
+                    f"stuck: {self.site.engine.broken} {self.elements} {[*self.state.phases.values()]}"
+                )
         raise AssertionError(f"no end: {self.elements}")
 
     async def confirm_restart(self, path: str = "Grow") -> None:
