@@ -1,6 +1,6 @@
-"""Backup of an SQLite record while it is written: the backup interface of SQLite, never a copy of files.
+"""Backup of an SQLite file while it is written: the backup interface of SQLite, never a copy of files.
 
-A PostgreSQL record is backed up with pg_dump or by its server's own means
+A PostgreSQL database is backed up with pg_dump or by its server's own means
 (docs/how-to/back-up-and-restore.md).
 """
 
@@ -9,26 +9,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 from batches.errors import BadInput, StoreError
-from orchestrator.store.database import Database
+from orchestrator.store.database import read_address
 from orchestrator.store.driver import sqlite
-from orchestrator.store.sqlite import SqliteDatabase
+from orchestrator.store.sqlite import file_of
 
 
-def backup(database: Database, path: Path) -> None:
-    """Copy the record as of now to the new file `path`, check the copy, and sync it to disk.
+def back_up(url: str, path: Path) -> None:
+    """Copy the record or historian at `url`, as of now, to the new file `path`; check the copy and sync it.
 
-    One transaction is read; writing goes on beside it. Raises BadInput if the file exists or the record
+    One transaction is read; writing goes on beside it. Raises BadInput if the file exists or the database
     is not on SQLite, StoreError if the copy failed (the unfinished file is removed).
     """
-    if not isinstance(database, SqliteDatabase):
-        raise BadInput(
-            "This record is on PostgreSQL; back it up with pg_dump (docs/how-to/back-up-and-restore.md)."
-        )
+    address = read_address(url)
+    if address.get_backend_name() != "sqlite":
+        raise BadInput("PostgreSQL is backed up with pg_dump; see docs/how-to/back-up-and-restore.md.")
     if path.exists():
         raise BadInput(f"The file {path} exists; a backup never overwrites one, name another.")
     part = path.with_name(path.name + ".part")
     try:
-        _copy(database.path, part)
+        _copy(file_of(address), part)
         os.replace(part, path)
         _sync(path.parent)
     except (sqlite.Error, OSError) as error:

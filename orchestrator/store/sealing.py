@@ -6,8 +6,8 @@ BadInput) leaves no trace, and what is returned is exactly what will be on disk.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from batches.entries import NO_LEAF, Actor, Draft, Entry, leaf_hash, seal, stamp
 from batches.errors import BadInput, Conflict
@@ -23,8 +23,7 @@ def random_salt() -> str:
     return os.urandom(16).hex()
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The last entry of a stream."""
 
     number: int
@@ -34,8 +33,7 @@ class Head:
 NO_HEAD = Head(0, NO_LEAF)
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """An entry with the bytes that will be stored."""
 
     entry: Entry
@@ -60,7 +58,8 @@ class Heads:
         Raises Conflict if a stream moved past what was expected, BadInput for a body or a name that
         cannot be recorded.
         """
-        self._check_expected(item.expected or {})
+        if item.expected:
+            self._check_expected(item.expected)
         moved: dict[str, Head] = {}
         sealed: list[Sealed] = []
         for stream, draft in item.drafts:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from batches.entries import Entry
 from batches.errors import Refused, StoreError
 from orchestrator.store import migrate
-from orchestrator.store.backup import backup
+from orchestrator.store.backup import back_up
 from orchestrator.store.bell import Bell
 from orchestrator.store.database import Database, Writing, database_at
 from orchestrator.store.heads import load_heads
@@ -46,6 +46,7 @@ class DatabaseStore:
         self, url: str, owner: str = "kweek", *, lease_seconds: float = LEASE_SECONDS, salt: Salt = random_salt,
         queue: int = QUEUE, rebuild: bool = False, on_failure: Callable[[StoreError], None] = _nobody,
     ):  # fmt: skip
+        self._url = url
         self._database = database_at(url, lease_seconds=lease_seconds)
         self._reader = Reader(self._database.reader)
         self._replies = RecentReplies()
@@ -69,7 +70,7 @@ class DatabaseStore:
 
     @property
     def epoch(self) -> int:
-        """Rises with every opening. Devices refuse commands of an epoch below one they have seen."""
+        """Rises with every opening: what tells a command of this process from one of an earlier process."""
         return self._connection.epoch
 
     @property
@@ -154,7 +155,7 @@ class DatabaseStore:
 
     def backup(self, path: Path) -> None:
         """Copy the record, as of now, to a new file while writing goes on (SQLite only). See backup.py."""
-        backup(self._database, path)
+        back_up(self._url, path)
 
     def close(self) -> None:
         """Write what is queued, stop, give the lease back. Calling it again does nothing."""

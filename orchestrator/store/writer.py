@@ -8,8 +8,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from sqlalchemy import insert
 
@@ -26,8 +26,7 @@ GROUP = 500
 INSERT_ENTRY, INSERT_BODY, INSERT_REPLY = insert(entry), insert(body), insert(reply)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """A submission on its way to the disk."""
 
     sealed: Sequence[Sealed]

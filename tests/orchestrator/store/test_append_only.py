@@ -1,11 +1,14 @@
 """Every way round append-only that we know, tried on both databases; and what cannot be prevented, shown."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from batches.errors import RecordError
+from batches.ledger import verify_chain
 from orchestrator.store.check import check
 from orchestrator.store.database import database_at
 from orchestrator.store.driver import sqlite
@@ -347,3 +350,62 @@ def test_postgresql_auditor_reads_and_nothing_else(superuser: psycopg.Connection
 def test_an_untouched_record_has_no_problem(url: str) -> None:
     fill(url)
     assert problems(url) == []
+
+
+# -- both: what a checkpoint is for, and what an erasure leaves --------------------------------------
+
+
+def by_force(url: str, *statements: str) -> None:
+    """Run statements as the owner of the file or the superuser, with the triggers off."""
+    if url.startswith("sqlite"):
+        connection = sqlite.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+        connection.close()
+        return
+    with psycopg.connect(url.replace("+psycopg", ""), options="-c search_path=kweek") as connection:
+        for table in ("entry", "body", "head"):
+            connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL".encode())
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_a_tail_that_was_cut_shows_only_against_a_checkpoint(url: str) -> None:
+    fill(url)
+    reader = Reader(database_at(url).reader)
+    checkpoint = list(reader.read("batch/B-1"))
+    by_force(
+        url,
+        "DELETE FROM body WHERE stream = 'batch/B-1' AND number = 3",
+        "DELETE FROM entry WHERE stream = 'batch/B-1' AND number = 3",
+        "UPDATE head SET number = 2, leaf_hash = (SELECT leaf_hash FROM entry WHERE stream = 'batch/B-1'"
+        " AND number = 2) WHERE stream = 'batch/B-1'",
+    )
+    assert problems(url) == []
+    problem = verify_chain(reader.read("batch/B-1"), len(checkpoint))
+    assert problem is not None
+    assert (problem.kind, problem.number) == ("missing", 3)
+    reader.close()
+
+
+def test_an_entry_without_its_body_is_read_and_proves_itself(url: str) -> None:
+    fill(url)
+    before = Reader(database_at(url).reader)
+    first, second, third = before.read("batch/B-1")
+    by_force(
+        url,
+        "UPDATE body SET salt = NULL, body = NULL WHERE stream = 'batch/B-1' AND number = 1",
+        "DELETE FROM body WHERE stream = 'batch/B-1' AND number = 2",
+    )
+    erased = list(before.read("batch/B-1"))
+    before.close()
+    assert erased == [replace(first, salt=None, body=None), replace(second, salt=None, body=None), third]
+    with pytest.raises(RecordError, match="The body of batch/B-1 entry 1 was erased"):
+        erased[0].content()
+    assert problems(url) == []
+    store = DatabaseStore(url, lease_seconds=1.0, rebuild=True)
+    write(store, item("batch/B-1"))
+    assert verify_chain(store.read("batch/B-1"), 4) is None
+    store.close()

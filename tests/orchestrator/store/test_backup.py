@@ -8,11 +8,15 @@ import pytest
 from sqlalchemy import make_url
 
 from batches.errors import BadInput, StoreError
+from batches.quantities import parse
+from devices.base import Reading
+from orchestrator.historian import Historian
+from orchestrator.store.backup import back_up
 from orchestrator.store.check import check
 from orchestrator.store.database import database_at
 from orchestrator.store.reader import Reader
 from orchestrator.store.store import DatabaseStore
-from tests.orchestrator.store.records import item, run, write
+from tests.orchestrator.store.records import AT, item, run, write
 from tests.postgres import PostgresServer
 
 
@@ -45,6 +49,18 @@ def test_a_backup_made_while_writing_opens_as_a_record(sqlite_url: str, tmp_path
         for problem in check(Reader(database_at(f"sqlite:///{copy}", lease_seconds=1.0).reader))
     ] == []
     write(restored, item("batch/B-1"))
+    restored.close()
+
+
+def test_the_historian_is_backed_up_alike(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'readings.db'}"
+    historian = Historian(url)
+    historian.keep("BR-01", "temperature", Reading(parse("37 degC"), AT), AT)
+    historian.flush()
+    back_up(url, tmp_path / "copy.db")
+    historian.close()
+    restored = Historian(f"sqlite:///{tmp_path / 'copy.db'}")
+    assert restored.tags("BR-01") == ["temperature"]
     restored.close()
 
 

@@ -77,10 +77,20 @@ def on_disk(url: str) -> set[tuple[str, ...]]:
 
 
 def test_kill_9_loses_nothing_acknowledged(url: str) -> None:
+    kill_again_and_again(url, RUNS)
+
+
+@pytest.mark.slow
+def test_many_kills_lose_nothing_acknowledged(url: str) -> None:
+    kill_again_and_again(url, 50)
+
+
+def kill_again_and_again(url: str, runs: int) -> None:
+    """Start a writer, kill it at a random moment, and again; then look for all it was told was durable."""
     choose = random.Random(4711)
     acknowledged: set[tuple[str, ...]] = set()
     epochs: list[int] = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         with child(url, streams=5) as writing:
             for _ in range(choose.randrange(1, 400)):
                 writing.line()
@@ -88,7 +98,7 @@ def test_kill_9_loses_nothing_acknowledged(url: str) -> None:
             writing.rest()
             acknowledged |= writing.acknowledged()
             epochs.append(writing.epoch)
-    assert len(acknowledged) > RUNS
+    assert len(acknowledged) > runs
     assert acknowledged <= on_disk(url)
     assert epochs == sorted(set(epochs))
     store = DatabaseStore(url, "after", lease_seconds=LEASE)  # compares every head with its stream
