@@ -141,6 +141,8 @@ def _answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
     _check_person(entry, task)
     if any(who == entry.actor.id for who, _ in task.answers):
         raise Unlawful(f"Task {task.id} needs a second person; {entry.actor.id} answered it twice.")
+    if body.get("rejects") is True and not task.answers:
+        raise Unlawful(f"Task {task.id} had no answer yet that {entry.actor.id} could reject.")
 
 
 def _task_opened(state: BatchState, entry: Entry, body: PlainDict) -> None:

@@ -62,7 +62,8 @@ class Task:
     """Something a person is asked. `kind`: ask, decide, scan, sign, consume, label, sample, result,
     work (by hand), prompt (of a device), in_doubt, failed, restart, dispose, reconcile.
     `content` is the plain form shown: text, role, fields, options, given, expects.
-    `answers`: who has answered so far and what (two for a verified or two-person task)."""
+    `answers`: who has answered so far and what (two for a verified or two-person task); none again
+    once the second person has rejected what the first answered."""
 
     id: str
     kind: str
@@ -447,6 +448,9 @@ def _task_answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
     task = state.tasks.get(text_in(body, "task"))
     if task is None:
         raise RecordError(f"no task {body.get('task')} is open")
+    if body.get("rejects") is True:
+        task.answers.clear()
+        return
     task.answers.append((entry.actor.id, body.get("answer")))
     if isinstance(goes_on := body.get("goes_on"), str):
         _let_go_on(state, goes_on)

@@ -74,7 +74,8 @@ class Answers:
         self, number: str, task_id: str, actor: Actor, answer: Plain, signature: Signature | None = None,
         late: Late | None = None, reply: Replying | None = None,
     ) -> dict[str, Plain]:  # fmt: skip
-        """Take an answer. Returns {'task', 'status': done | awaiting_verification | awaiting_second}.
+        """Take an answer. Returns {'task', 'status': done | awaiting_verification |
+        awaiting_second | rejected}.
 
         Raises NotFound, Conflict, NotPermitted, BadInput, IdentityMismatch, Refused; all but the first
         two are kept in the record.
@@ -138,9 +139,25 @@ class Answers:
             )
             status = "awaiting_verification" if task.step else "awaiting_second"
             return self._engine.commit(self._engine.batch_part(state.number, decision), reply=reply), status
+        if task.step and task.answers and isinstance(answer, Mapping) and answer.get("verified") is False:
+            return self._reject(state, task, actor, answer, more, reply), "rejected"
         if task.step:
             return self._step(state, task, actor, answer, more, late, reply), "done"
         return self._other(state, task, actor, answer, more, reply), "done"
+
+    def _reject(
+        self, state: BatchState, task: Task, actor: Actor, answer: PlainDict, more: dict[str, Plain], reply: Replying | None
+    ) -> Submission:  # fmt: skip
+        """The second person does not find what the first answered: both stay in the record, and the task
+        waits for a first answer again, from anybody."""
+        reason = answer.get("reason")
+        if not isinstance(reason, str) or not reason.strip():
+            raise BadInput(
+                f"To reject the answer to task {task.id}, say why: {{'verified': false, 'reason': …}}."
+            )
+        body: dict[str, Plain] = {**more, "answer": answer, "closes": False, "rejects": True}
+        draft = Draft("task_answered", body, actor)
+        return self._engine.commit(self._engine.batch_part(state.number, iter((draft,))), reply=reply)
 
     def _step(
         self, state: BatchState, task: Task, actor: Actor, answer: Plain, more: dict[str, Plain], late: Late | None,
@@ -150,7 +167,8 @@ class Answers:
         if task.answers:
             if not isinstance(answer, Mapping) or answer.get("verified") is not True:
                 raise BadInput(
-                    f"Task {task.id} waits for its check: answer {{'verified': true}}, or reject it by a correction."
+                    f"Task {task.id} waits for its check: answer {{'verified': true}}, "
+                    "or {'verified': false, 'reason': …} for it to be answered anew."
                 )
             more["performer"], given = task.answers[0][0], task.answers[0][1]
         value = reply_of(state, task, given)

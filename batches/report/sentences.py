@@ -214,9 +214,10 @@ def _task(body: PlainDict, known: Known) -> Said:
 
 def _answered(body: PlainDict, known: Known) -> Said:
     more = beside(
-        {name: value for name, value in body.items() if name not in ("task", "answer", "closes", "retry")}
+        {name: value for name, value in body.items() if name not in ("task", "answer", "closes", "retry", "rejects")}
     )
-    what = f"Task {body.get('task')} answered" + (f" ({more})" if more else "")
+    word = "rejected by the second person" if body.get("rejects") is True else "answered"
+    what = f"Task {body.get('task')} {word}" + (f" ({more})" if more else "")
     return Said(what, "", shown(body.get("answer")), _in(body, "reason"), _in(body, "path"))
 
 

@@ -161,6 +161,9 @@ class Story:
 
     def answered(self, entry: Entry, body: PlainDict, state: BatchState) -> None:
         """The first of two people; who closes the task stands in the outcome."""
+        if body.get("rejects") is True:
+            self._answers.pop(text_in(body, "task"), None)
+            return
         by = f"{who(entry.actor, self._bundle)}, {clock(entry.recorded_at)}"
         self._answers.setdefault(text_in(body, "task"), []).append((entry.actor.id, by))
 

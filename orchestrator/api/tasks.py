@@ -86,7 +86,8 @@ class LateWork(Body):
 class Answer(Body):
     """An answer. scan, sample, consume: {"scan": LABEL}; decide: {"choice": OPTION}; failed, in_doubt:
     {"choice": OPTION, "reason": TEXT}; ask, work, label, result: {"values": {FIELD: VALUE}}; prompt: {"text": TEXT};
-    sign and the others: {"confirmed": true}; the second person of two: {"verified": true}."""
+    sign and the others: {"confirmed": true}; the second person of two: {"verified": true}, or
+    {"verified": false, "reason": TEXT} for the task to be answered anew."""
 
     answer: PlainObject
     signature: PasswordAgain | None = None
@@ -94,7 +95,7 @@ class Answer(Body):
 
 
 class Answered(BaseModel):
-    """done, awaiting_verification or awaiting_second."""
+    """done, awaiting_verification, awaiting_second or rejected."""
 
     task: str
     status: str
@@ -192,6 +193,8 @@ def _status(task: Task | None, decided: Decided) -> str:
     first = decided[0][1]
     if task is None or first.kind != "task_answered" or first.body.get("closes") is not False:
         return "done"
+    if first.body.get("rejects") is True:
+        return "rejected"
     return "awaiting_verification" if task.step else "awaiting_second"
 
 
