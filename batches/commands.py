@@ -8,6 +8,7 @@ decision changes nothing. `decide` runs one; nothing here acts, waits or tells t
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from batches import time_limits
 from batches.entries import NO_LEAF, SYSTEM, Actor, Draft, Entry, stamp
 from batches.errors import BadInput, NotPermitted, RecordError, Refused
 from batches.expressions import evaluate, names
@@ -31,6 +32,7 @@ from batches.record import BatchState, OpenPhase
 from batches.states import ACCEPTED, AUTOMATIC, ENDED, Command, State, after, end_of
 from batches.steps import First, Step, Value, Wait, plain
 from batches.tasks import tasks_of
+from batches.time_limits import RunningLimit
 
 Decision = Iterator[Draft]
 
@@ -190,20 +192,48 @@ def resolve(call: PhaseCall, path: str, state: BatchState) -> dict[str, Value]:
 def _start_phase(state: BatchState, action: StartPhase, now: datetime) -> Decision:
     up = owner(action.path, state.elements)
     parameters = resolve(action.node, action.path, state)
-    late = state.within.get(up)
-    if late is not None and now > late[0]:
-        yield from _late(state, action.path, late, now)
-    yield Draft("phase_started", {
+    yield from _judge_limits(state, action.path, now)
+    body: dict[str, Plain] = {
         "path": action.path, "unit_procedure": up, "phase": action.node.phase, "version": action.node.version,
         "parameters": plain(parameters), "hold": hold_plain(action.node.hold),
-    })  # fmt: skip
+    }  # fmt: skip
+    if limits := time_limits.counted(state.known_recipe().procedure, action.node, "start", now):
+        body["limits"] = limits
+    if late := [
+        one.named() | {"due": stamp(one.due)} for one in _ended_by(state, action.path) if one.said and one.due
+    ]:
+        body["late"] = late
+    yield Draft("phase_started", body)
 
 
-def _late(state: BatchState, path: str, limit: tuple[datetime, str, str], now: datetime) -> Decision:
-    due, allowed, since = limit
-    sentence = f"'{path}' began {round((now - due).total_seconds() / 60)} min late: at most {allowed} after '{since}'."
-    yield Draft("time_limit_exceeded", {"path": path, "since": since, "limit": allowed, "due": stamp(due)})
-    yield deviation(state, "major", sentence, path)
+def _ended_by(state: BatchState, path: str) -> list[RunningLimit]:
+    procedure = state.known_recipe().procedure
+    return [one for one in state.time_limits if time_limits.ends(one, path, procedure, state.progress)]
+
+
+def _judge_limits(state: BatchState, path: str, now: datetime) -> Decision:
+    """What a phase that starts now misses of the time limits that its start ends."""
+    for limit in _ended_by(state, path):
+        if limit.due is not None and now > limit.due and not limit.said:
+            yield Draft("time_limit_exceeded", time_limits.exceeded(limit, path, begun=True))
+            yield deviation(state, "major", time_limits.late(limit, path, now), path)
+        if limit.opens is not None and now < limit.opens:
+            yield Draft("time_limit_undercut", time_limits.undercut(limit, path))
+            yield deviation(state, "major", time_limits.early(limit, path, now), path)
+
+
+def pass_limits(state: BatchState, now: datetime) -> Decision:
+    """Say of each time limit that it has passed with nothing begun; of each once."""
+    for limit in [one for one in state.time_limits if one.wakes is not None and now >= one.wakes]:
+        yield from pass_limit(state, limit, now)
+
+
+def pass_limit(state: BatchState, limit: RunningLimit, now: datetime) -> Decision:
+    """Say that a limit has passed with nothing begun. Raises Refused if it has not, or was said before."""
+    if limit.wakes is None or now < limit.wakes:
+        raise Refused(f"The time limit after {limit.origin} has not passed, or it was said before.")
+    yield Draft("time_limit_exceeded", time_limits.exceeded(limit, limit.since, begun=False))
+    yield deviation(state, "major", time_limits.passed(limit, now), limit.since)
 
 
 def hold_plain(hold: Hold) -> PlainDict:
@@ -374,13 +404,12 @@ def finish_phase(
 ) -> Decision:
     """A phase has returned its results."""
     recipe = state.known_recipe()
-    limit = call.then_within
     body: dict[str, Plain] = {
         "path": path, "unit_procedure": owner(path, state.elements), "results": plain(results),
-        "names": [call.alias] if call.alias else [], "then_within": None if limit is None else str(limit),
+        "names": [call.alias] if call.alias else [],
     }  # fmt: skip
-    if limit is not None:
-        body["then_due"] = stamp(now + duration(limit))
+    if limits := time_limits.counted(recipe.procedure, call, "end", now):
+        body["limits"] = limits
     yield Draft("phase_finished", body)
     product = recipe.product
     if product.expires_within is not None and product.expires_after in (call.alias, call.name, call.phase):

@@ -161,7 +161,7 @@ class Reexecution:
         match entry.kind:
             case kind if kind in ACTIONS:
                 self._procedure(entry, body, ACTIONS[kind])
-            case "time_limit_exceeded":
+            case "time_limit_exceeded" | "time_limit_undercut" if body.get("begun") is not False:
                 self._procedure(entry, body, (StartPhase,))
             case "deviation_opened":
                 self._bounded_repeat(entry, body)

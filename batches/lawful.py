@@ -103,7 +103,15 @@ def _corrected(state: BatchState, entry: Entry, body: PlainDict, before: Sequenc
     return departures.correct(state, old, later, body.get("new"), text_in(body, "reason"), entry.actor)
 
 
+def _limit_passed(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    limit = next((one for one in state.time_limits if one.is_named(body)), None)
+    if limit is None:
+        raise Unlawful(f"No time limit counted from {body.get('from')} of '{body.get('since')}'.")
+    return commands.pass_limit(state, limit, entry.recorded_at)
+
+
 _DECIDERS: dict[str, Decider] = {
+    "time_limit_exceeded": _limit_passed,
     "state_changed": _state_changed,
     "step_failed": _failed,
     "step_in_doubt": _in_doubt,

@@ -15,6 +15,7 @@ from batches.quantities import Quantity, parse
 from batches.recipe import PhaseCall, Recipe
 from batches.record import BatchState
 from batches.steps import Value, decode
+from batches.time_limits import target
 
 
 def formula_value(state: BatchState, name: str, given: Plain) -> Value:
@@ -46,6 +47,9 @@ def check_added(state: BatchState, call: PhaseCall, path: str) -> None:
     """Whether an added phase can be begun with what is known now. Raises BadInput, NotFound."""
     phase = lookup(call.phase, call.version)
     resolved = resolve(call, path, state)
+    for limit in call.then_within:
+        if limit.to and target(state.known_recipe().procedure, limit.to) in state.progress.started:
+            raise BadInput(f"'{limit.to}' has begun already; no time can run to it.")
     begin(phase, resolved).close()
     _check_names(state.known_recipe(), phase, resolved)
 

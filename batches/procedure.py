@@ -5,6 +5,7 @@ for each action it takes; the verifier demands that each such entry was among th
 Paths: names joined by '/', with the iteration in brackets: 'Expansion/Passages[2]/Passage/wash'.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
@@ -228,6 +229,49 @@ def _walk_node(node: Node, prefix: str, progress: Progress) -> Iterator[tuple[st
                 yield from walk_nodes(node.body, f"{path}[{count}]", progress)
         case PhaseCall() | Calculate():
             return
+
+
+def lies_in(
+    body: tuple[Node, ...], path: str, progress: Progress, prefix: str = ""
+) -> tuple[tuple[str, int], ...]:
+    """The parallels that an element lies in, from outside in, each with the number of its branch."""
+    for node in body:
+        for part in (node, *progress.added.get(join(prefix, node.name), ())):
+            at = join(prefix, part.name)
+            if path.startswith((f"{at}/", f"{at}[")):
+                return _lies_in(part, path, progress, at)
+    return ()
+
+
+def _lies_in(node: Node, path: str, progress: Progress, at: str) -> tuple[tuple[str, int], ...]:
+    match node:
+        case Operation() | UnitProcedure():
+            return lies_in(node.body, path, progress, at)
+        case Repeat():
+            return lies_in(node.body, path, progress, path[: path.find("]", len(at)) + 1])
+        case Choice():
+            return lies_in(tuple(part for _, option in node.options for part in option), path, progress, at)
+        case Parallel():
+            name = path[len(at) + 1 :]
+            for number, branch in enumerate(node.branches):
+                if any(
+                    _heads(one.name, name)
+                    for part in branch
+                    for one in (part, *progress.added.get(join(at, part.name), ()))
+                ):
+                    return ((at, number), *lies_in(branch, path, progress, at))
+            return ()
+        case PhaseCall() | Calculate():
+            return ()
+
+
+def _heads(name: str, path: str) -> bool:
+    return path == name or path.startswith((f"{name}/", f"{name}["))
+
+
+def without_rounds(path: str) -> str:
+    """A path as the recipe has it: 'Expansion/Passages[2]/wash' is 'Expansion/Passages/wash'."""
+    return re.sub(r"\[[0-9]+\]", "", path)
 
 
 def owner(path: str, running: Mapping[str, object]) -> str:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
-from batches.quantities import Quantity
 from batches.recipe import (
     Calculate,
     Choice,
@@ -17,6 +16,7 @@ from batches.recipe import (
     PhaseCall,
     Repeat,
     Scalar,
+    TimeLimit,
     UnitProcedure,
 )
 from batches.recipe_form import ELEMENT, IDENTIFIER, Form, shown
@@ -309,11 +309,24 @@ def _hold(form: Form) -> Hold:
     return found
 
 
-def _then_within(form: Form) -> Quantity | None:
-    inner = form.form("then_within")
-    if inner is None:
-        return None
-    found = inner.quantity("at_most", "90 min")
-    inner.sourced()
-    inner.close()
+def _then_within(form: Form) -> tuple[TimeLimit, ...]:
+    """One time limit, or a list of several."""
+    found = form.node("then_within")
+    if found is None:
+        return ()
+    nodes = found.value if isinstance(found.value, tuple) else (found,)
+    what = f"'then_within' of {form.within}"
+    return tuple(_time_limit(Form(node, what, form.mistakes)) for node in nodes)
+
+
+def _time_limit(form: Form) -> TimeLimit:
+    """{at_most: 90 min, at_least: 1 h, to: NAME, from: start}; one of the two times is there."""
+    if not {"at_most", "at_least"} & form.members.keys():
+        form.missing("at_most", "90 min")
+    source, assumed = form.sourced()
+    found = TimeLimit(
+        form.quantity("at_most"), form.quantity("at_least"), form.text("to"),
+        cast("Literal['start', 'end']", form.option("from", ("end", "start"), "end")), source, assumed, form.place,
+    )  # fmt: skip
+    form.close()
     return found

@@ -7,7 +7,7 @@ this model is `batches/recipe_reader.py`; the static checks are `batches/check.p
 Procedure grammar (each list item is one of):
   - {unit_procedure: NAME, unit: ROLE, also: [ROLE…], limits: {TAG: LIMIT…}, operations: […]}
   - {operation: NAME, phases: […]}
-  - {PHASE@VERSION: {PARAMETER: VALUE…}, as: NAME, hold: HOLD, then_within: {at_most: 90 min}}
+  - {PHASE@VERSION: {PARAMETER: VALUE…}, as: NAME, hold: HOLD, then_within: WITHIN}
   - {parallel: NAME, branches: [[…], […]]}
   - {choice: NAME, when: [{if: EXPRESSION, then: […]}, {otherwise: […]}]}
   - {repeat: NAME, at_most: 3, until: EXPRESSION, body: […]}
@@ -17,6 +17,7 @@ parallel, choice, repeat and calculate may stand at every level; unit procedures
 A parameter VALUE is a literal (37 degC, text, whole number, true) or an expression: any text with `$`.
 $name is a formula value or a calculated value; $name.result a result of the phase `as: name`.
 Units: {ROLE: CLASS}, or {ROLE: {class: CLASS, capacity: 100 mL}} where the vessel's volume is checked.
+WITHIN: {at_most: 90 min}, or a list of {at_least: 1 h, at_most: 2 h, to: NAME, from: start}.
 docs/reference/recipe-language.md describes every key.
 """
 
@@ -146,6 +147,27 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """The time from a phase's end (or its start: `of`) to the start of another: the phase whose `as` or
+    name is `to`, or the next one ('')."""
+
+    at_most: Quantity | None = None
+    at_least: Quantity | None = None
+    to: str = ""
+    of: Literal["start", "end"] = "end"
+    source: str = ""
+    assumed: bool = False
+    place: Place = field(default=Place(), compare=False)
+
+    def __str__(self) -> str:
+        both = (
+            f"at least {self.at_least}" if self.at_least else "",
+            f"at most {self.at_most}" if self.at_most else "",
+        )
+        return " and ".join(part for part in both if part)
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseCall:
     """One phase of the procedure. `name` is unique among its siblings and part of its path;
     `alias` (`as:`) is what expressions call its results."""
@@ -157,7 +179,7 @@ class PhaseCall:
     """Literals and expressions (text with `$`)."""
     alias: str = ""
     hold: Hold = Hold()
-    then_within: Quantity | None = None
+    then_within: tuple[TimeLimit, ...] = ()
     place: Place = field(default=Place(), compare=False)
     lines: Mapping[str, int] = field(default_factory=dict[str, int], compare=False)
     """Line of each parameter in the recipe file."""

@@ -20,6 +20,7 @@ from batches.recipe import PhaseCall, Recipe
 from batches.recipe_reader import from_content, phase_call
 from batches.states import ENDED, STATES, State
 from batches.steps import Value, decode
+from batches.time_limits import RunningLimit, ends, lost, read_counted, replaces
 
 
 @dataclass(slots=True)
@@ -153,8 +154,8 @@ class BatchState:
     """Work done by hand during an outage and not yet matched to a step, by entry."""
     set_points: dict[str, dict[str, Value]] = field(default_factory=dict[str, dict[str, Value]])
     """Last set-point per unit and tag."""
-    within: dict[str, tuple[datetime, str, str]] = field(default_factory=dict[str, tuple[datetime, str, str]])
-    """Time limits running, by unit procedure: due, limit, path it counts from."""
+    time_limits: list[RunningLimit] = field(default_factory=list[RunningLimit])
+    """Time limits that count, in the order in which they began."""
     expiry: datetime | None = None
     tasks_opened: int = 0
     samples_taken: int = 0
@@ -297,7 +298,9 @@ def _phase_started(state: BatchState, entry: Entry, body: PlainDict) -> None:
         path, text_in(body, "phase"), whole_in(body, "version"), dict_in(body, "parameters"),
         entry.recorded_at, entry.number,
     )  # fmt: skip
-    state.within.pop(text_in(body, "unit_procedure"), None)
+    procedure = state.known_recipe().procedure
+    state.time_limits = [one for one in state.time_limits if not ends(one, path, procedure, state.progress)]
+    _count(state, read_counted(path, "start", body))
 
 
 def _phase_finished(state: BatchState, entry: Entry, body: PlainDict) -> None:
@@ -310,16 +313,24 @@ def _phase_finished(state: BatchState, entry: Entry, body: PlainDict) -> None:
     results = cast("Mapping[str, Value]", decode(dict_in(body, "results")))
     for name in list_in(body, "names"):
         state.progress.values[cast("str", name)] = results
-    limit = body.get("then_within")
-    if isinstance(limit, str):
-        due = moment(text_in(body, "then_due"))
-        state.within[text_in(body, "unit_procedure")] = (due, limit, path)
+    _count(state, read_counted(path, "end", body))
+
+
+def _count(state: BatchState, begun: list[RunningLimit]) -> None:
+    """Limits begin to count, each in the place of the one of an earlier round."""
+    kept = [old for old in state.time_limits if not any(replaces(new, old) for new in begun)]
+    state.time_limits = [*kept, *begun]
+
+
+def _time_limit_exceeded(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    state.time_limits = [replace(one, said=True) if one.is_named(body) else one for one in state.time_limits]
 
 
 def _phase_discarded(state: BatchState, entry: Entry, body: PlainDict) -> None:
     path = state.phase(text_in(body, "path")).path
     del state.phases[path]
     state.progress.skipped.add(path)
+    _left_out(state, path)
     _close_tasks(state, entry, [task for task in state.tasks.values() if task.path == path])
 
 
@@ -514,11 +525,17 @@ def _departure_decided(state: BatchState, entry: Entry, body: PlainDict) -> None
         _amend(state, found.change)
 
 
+def _left_out(state: BatchState, path: str) -> None:
+    """What is left out is no longer waited for."""
+    state.time_limits = [one for one in state.time_limits if not lost(one, path)]
+
+
 def _amend(state: BatchState, change: PlainDict) -> None:
     progress = state.progress
     match change.get("kind"):
         case "skip":
             progress.skipped.add(text_in(change, "path"))
+            _left_out(state, text_in(change, "path"))
             for name, value in dict_in(change, "values").items():
                 progress.values[name] = decode(value)
         case "add":
@@ -611,7 +628,8 @@ HANDLERS: dict[str, Handler] = {
     "expiry_set": _expiry_set,
     "signed": _signed,
     "refused": _kept,
-    "time_limit_exceeded": _kept,
+    "time_limit_exceeded": _time_limit_exceeded,
+    "time_limit_undercut": _kept,
     "evidence_kept": _kept,
     "safe_asked": _kept,
     "safe_reached": _kept,

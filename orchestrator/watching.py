@@ -1,4 +1,4 @@
-"""What is watched while a unit procedure runs: alarm limits of its tags, and how long a hold lasts."""
+"""What is watched while a batch runs: alarm limits of tags, how long a hold lasts, times between phases."""
 
 import asyncio
 from collections.abc import Mapping
@@ -99,6 +99,18 @@ def _record(runner: "BatchRunner", path: str, unit: str, limit: Limit, event: Ev
             yield Draft("excursion_ended", body)
         case "silence_ended":
             yield Draft("tag_heard", body)
+
+
+async def watch_time_limits(runner: "BatchRunner") -> None:
+    """Say at once when a time limit passes and what it waits for has not begun."""
+    clock = runner.engine.clock
+    while not runner.state.ended:
+        signal = runner.signal
+        wakes = min((one.wakes for one in runner.state.time_limits if one.wakes is not None), default=None)
+        if wakes is None:
+            await runner.change(signal)
+        elif not await clock.wait(asyncio.shield(signal), wakes):
+            runner.commit(commands.pass_limits(runner.state, clock.now()))
 
 
 async def watch_hold(runner: "BatchRunner", path: str, node: UnitProcedure) -> None:

@@ -131,7 +131,9 @@ def _of_samples(subject: Subject) -> Iterator[Flaw]:
 def _of_procedure(subject: Subject) -> Iterator[Flaw]:
     for call in subject.calls:
         yield from _not(call.line, f"'longest' of the hold of '{call.path}'", call.node.hold.longest, TIME)
-        yield from _not(call.line, f"'then_within' of '{call.path}'", call.node.then_within, TIME)
+        for limit in call.node.then_within:
+            for amount in (limit.at_least, limit.at_most):
+                yield from _not(call.line, f"'then_within' of '{call.path}'", amount, TIME)
     for spot in subject.spots:
         for limit in spot.node.limits if isinstance(spot.node, UnitProcedure) else ():
             yield from _not(limit.place.line, f"The delay of the limit of '{limit.tag}'", limit.delay, TIME)

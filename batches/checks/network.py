@@ -3,8 +3,8 @@
 Events are starts and ends; a bound (a, b, w) says that b comes at most w seconds after a. Time limits
 that cannot be met close a cycle of negative length. Inside a unit procedure each phase begins as soon
 as it may; a unit procedure may have to wait for its units. The ways of a choice and the body of a repeat are
-one block in the network around them, and have a network of their own. A limit that runs into a
-parallel is left out: it ends with whichever branch begins first.
+one block in the network around them, and have a network of their own. A limit to the next phase that runs
+into a parallel is left out: it ends with whichever branch begins first.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,17 @@ from typing import TypeAlias, assert_never
 
 from batches.checks.subject import Call, Subject
 from batches.procedure import join
-from batches.recipe import Calculate, Choice, Node, Operation, Parallel, PhaseCall, Repeat, UnitProcedure
+from batches.recipe import (
+    Calculate,
+    Choice,
+    Node,
+    Operation,
+    Parallel,
+    PhaseCall,
+    Repeat,
+    TimeLimit,
+    UnitProcedure,
+)
 
 Span: TypeAlias = "tuple[float, float | None]"
 """Least and most seconds; most None: no bound."""
@@ -23,13 +33,25 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A time limit and the phase that has it. `least` and `most`: its seconds; without bound where it says
+    none, or a wrong one. `target`: the path of the phase to which it runs; '' the next."""
+
+    call: Call
+    limit: TimeLimit
+    least: float
+    most: float
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
-    """`then` comes at most `seconds` after `first`; `limit` is the phase whose time limit it is."""
+    """`then` comes at most `seconds` after `first`; `limit` is the time limit that says so, if one does."""
 
     first: int
     then: int
     seconds: float
-    limit: "Call | None" = None
+    limit: "Limit | None" = None
 
 
 @dataclass(slots=True)
@@ -52,7 +74,7 @@ class Network:
         if most is not None:
             self.bounds.append(Bound(first, then, most))
 
-    def broken(self) -> "Iterator[tuple[Call, bool]]":
+    def broken(self) -> "Iterator[tuple[Limit, bool]]":
         """The limits that cannot be met: each that fails alone (False), else all of them together (True)."""
         if not self._contradicts(self.bounds):
             return
@@ -63,12 +85,12 @@ class Network:
             if bound.limit is not None:
                 yield bound.limit, not alone
 
-    def missed(self) -> "Iterator[tuple[Call, float]]":
-        """The limits that are missed if all begins as soon as it can, and by how many seconds."""
+    def missed(self) -> "Iterator[tuple[Bound, float]]":
+        """The bounds of limits that are missed if all begins as soon as it can, and by how many seconds."""
         for bound in self.bounds:
             late = self.earliest[bound.then] - self.earliest[bound.first] - bound.seconds
             if bound.limit is not None and late > _ROUNDING:
-                yield bound.limit, late
+                yield bound, late
 
     def _contradicts(self, bounds: list[Bound]) -> bool:
         """Bellman and Ford: whether some cycle of bounds has a negative length. They are gone through
@@ -88,16 +110,38 @@ class Network:
 
 @dataclass(slots=True)
 class Builder:
-    """Builds the network of a body. `duration` gives the least and most of a phase, `trailing` the
-    phases with a time limit that a body can end with, `limit` the seconds of such a limit."""
+    """Builds the network of a body. `duration` gives the least and most of a phase, `limits` its time
+    limits, `trailing` the phases that a body can end with."""
 
     subject: Subject
     duration: Callable[[Call], Span]
     trailing: Callable[[tuple[Node, ...], str], Iterator[Call]]
-    limit: Callable[[Call], float]
+    limits: Callable[[Call], list[Limit]]
     network: Network = field(default_factory=Network)
-    pending: "list[tuple[int, Call]]" = field(default_factory=list["tuple[int, Call]"])
-    """Ends of phases whose time limit runs to the next start."""
+    pending: "list[tuple[int, Limit]]" = field(default_factory=list["tuple[int, Limit]"])
+    """Events from which a time limit runs to the next start."""
+    blocks: "dict[str, tuple[str, int, int]]" = field(default_factory=dict[str, tuple[str, int, int]])
+    """By the path of a phase: the path of the block it is in (its own, if it is no choice or repeat), and
+    the start and end of that."""
+
+    def build(self, body: tuple[Node, ...], prefix: str) -> Network:
+        self.sequence(body, prefix, self.network.event())
+        for path in self.blocks:
+            for limit in self.limits(self.subject.call_at[path]):
+                if limit.target in self.blocks:
+                    self.reach(limit, self.blocks[path], self.blocks[limit.target])
+        return self.network
+
+    def reach(self, limit: Limit, first: tuple[str, int, int], then: tuple[str, int, int]) -> None:
+        """A limit to a named phase. From within a choice or repeat nothing is known but that its end comes
+        later than what counts, so that only the most can be judged there."""
+        if first[0] == then[0]:
+            return
+        alone = first[0] == limit.call.path
+        origin = first[1] if alone and limit.limit.of == "start" else first[2]
+        self.network.bounds.append(Bound(origin, then[1], limit.most, limit))
+        if limit.least and alone and then[0] == limit.target:
+            self.network.bounds.append(Bound(then[1], origin, -limit.least, limit))
 
     def sequence(self, body: tuple[Node, ...], prefix: str, at: int) -> int:
         """Adds a body that begins after the event `at`; returns its end."""
@@ -109,9 +153,7 @@ class Builder:
         match node:
             case PhaseCall():
                 call = self.subject.call_at.get(path)
-                return self.block(
-                    path, at, self.span(node, path), [call] if call and node.then_within else []
-                )
+                return self.block(path, at, self.span(node, path), [call] if call else [])
             case Calculate():
                 return at
             case UnitProcedure():
@@ -129,17 +171,31 @@ class Builder:
             case _:
                 assert_never(node)
 
-    def block(self, path: str, at: int, span: Span, limits: list[Call]) -> int:
+    def block(self, path: str, at: int, span: Span, last: list[Call]) -> int:
+        """A phase, or a choice or repeat as one; `last`: the phases it can end with."""
         start, end = self.network.event(), self.network.event()
         self.network.after(at, start, AT_ONCE if self.subject.within[path] else FREE)
         self.network.after(start, end, span)
-        self.network.bounds += [Bound(before, start, self.limit(call), call) for before, call in self.pending]
-        self.pending = [(end, call) for call in limits]
+        for origin, limit in self.pending:
+            self.network.bounds.append(Bound(origin, start, limit.most, limit))
+            if (
+                limit.least
+                and path in self.subject.call_at
+                and limit.call.path == self.blocks[limit.call.path][0]
+            ):
+                self.network.bounds.append(Bound(start, origin, -limit.least, limit))
+        for call in self.subject.calls:
+            if f"{call.path}/".startswith(f"{path}/"):
+                self.blocks[call.path] = (path, start, end)
+        self.pending = [
+            (start if limit.limit.of == "start" and call.path == path else end, limit)
+            for call in last for limit in self.limits(call) if not limit.limit.to
+        ]  # fmt: skip
         return end
 
     def parallel(self, node: Parallel, path: str, at: int) -> int:
         ends: list[int] = []
-        pending: list[tuple[int, Call]] = []
+        pending: list[tuple[int, Limit]] = []
         for branch in node.branches:
             self.pending = []
             ends.append(self.sequence(branch, path, at))

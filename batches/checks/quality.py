@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from batches.checks.names import advice
 from batches.checks.subject import Call, Flaw, Subject
-from batches.checks.times import seconds, spoken
+from batches.checks.windows import seconds
 from batches.recipe import Criterion, Test
+from batches.time_limits import spoken
 
 
 def specification(subject: Subject) -> Iterator[Flaw]:

@@ -6,12 +6,13 @@ A finding is a limit that no run can meet: durations that nobody knows bound not
 
 from collections.abc import Iterator, Mapping
 
-from batches.checks.measures import alike, as_declared
-from batches.checks.network import Builder, Network, Span
+from batches.checks import windows
+from batches.checks.measures import as_declared
+from batches.checks.network import Builder, Limit, Network, Span
 from batches.checks.subject import Call, Flaw, Subject
+from batches.checks.windows import seconds
 from batches.errors import BadInput
 from batches.procedure import join
-from batches.quantities import Quantity
 from batches.recipe import (
     Calculate,
     Choice,
@@ -24,10 +25,11 @@ from batches.recipe import (
     nodes,
 )
 from batches.steps import Value
+from batches.time_limits import spoken
 
 
 def time_limit(subject: Subject) -> Iterator[Flaw]:
-    """Durations are possible, and each time limit between phases can be met."""
+    """Durations are possible, and each time limit between phases is meant and can be met."""
     for call in subject.calls:
         least, most = duration_of(subject, call)
         if most is not None and least > most:
@@ -35,36 +37,46 @@ def time_limit(subject: Subject) -> Iterator[Flaw]:
                 call.line,
                 f"'{call.path}' takes at least {spoken(least)} and at most {spoken(most)} with these parameters; correct them.",
             )
-        limit = call.node.then_within
-        if limit is not None and limit.value <= 0:
-            yield call.line, f"'{call.path}' asks for the next phase within {limit}; write a time above zero."
+        yield from windows.limits_are_meant(subject, call)
     for call in trailing(subject, subject.recipe.procedure, ""):
         yield (
             call.line,
-            f"'{call.path}' limits the time to the next phase, but it is the last; take 'then_within' away.",
+            f"'{call.path}' limits the time to the next phase, but it is the last; take 'then_within' away, or say 'to' which phase.",
         )
     for network in networks(subject):
         for limit, together in network.broken():
-            yield limit.line, _cannot_be_met(limit, together=together)
+            yield limit.call.line, _cannot_be_met(limit, together=together)
 
 
 def time_limit_at_risk(subject: Subject) -> Iterator[Flaw]:
     """A time limit that can be met only if something waits before it begins."""
     for network in networks(subject):
-        broken = {limit.path for limit, _ in network.broken()}
-        for limit, late in network.missed():
-            if limit.path not in broken:
-                yield (
-                    limit.line,
-                    f"If all begins as soon as it can, the time limit {limit.node.then_within} after '{limit.path}' is missed by {spoken(late)}: the next phase waits for another branch; let '{limit.path}' begin later, or end the other branch sooner.",
-                )
+        broken = [limit for limit, _ in network.broken()]
+        for bound, by in network.missed():
+            if bound.limit is not None and bound.limit not in broken:
+                yield bound.limit.call.line, _missed(bound.limit, by, early=bound.seconds <= 0)
 
 
-def _cannot_be_met(limit: Call, *, together: bool) -> str:
-    ending = "together with the other time limits here" if together else "whatever is done"
+def _missed(limit: Limit, by: float, *, early: bool) -> str:
+    if early:
+        return (
+            f"If all begins as soon as it can and takes its least, {windows.told(limit)} is undercut by "
+            f"{spoken(by)}: nothing here waits for it; put a phase between that takes the time."
+        )
+    path = limit.call.path
     return (
-        f"The time limit {limit.node.then_within} after '{limit.path}' cannot be met, {ending}: what must "
-        "happen until the next phase takes longer; allow more time, or do less in between."
+        f"If all begins as soon as it can, {windows.told(limit)} is missed by {spoken(by)}: "
+        f"{'it' if limit.target else 'the next phase'} waits for another branch; let '{path}' begin later, or end "
+        "the other branch sooner."
+    )
+
+
+def _cannot_be_met(limit: Limit, *, together: bool) -> str:
+    ending = "together with the other time limits here" if together else "whatever is done"
+    sentence = windows.told(limit)
+    return (
+        f"{sentence[0].upper()}{sentence[1:]} cannot be met, {ending}: what must happen until then takes "
+        f"{'longer, or is over sooner' if limit.least else 'longer'}; allow more time, or do less in between."
     )
 
 
@@ -80,7 +92,7 @@ def _trailing_in(subject: Subject, node: Node, path: str) -> Iterator[Call]:
     match node:
         case PhaseCall():
             call = subject.call_at.get(path)
-            if call is not None and node.then_within is not None:
+            if call is not None and any(not limit.to for limit in node.then_within):
                 yield call
         case Parallel():
             for branch in node.branches:
@@ -159,24 +171,6 @@ def whole(subject: Subject, body: tuple[Node, ...], prefix: str) -> Network:
         subject,
         duration=lambda call: duration_of(subject, call),
         trailing=lambda below, path: trailing(subject, below, path),
-        limit=lambda call: _limit(call.node.then_within),
+        limits=lambda call: windows.limits_of(subject, call),
     )
-    builder.sequence(body, prefix, builder.network.event())
-    return builder.network
-
-
-def _limit(amount: "Quantity | None") -> float:
-    return seconds(amount) if amount is not None and amount.value > 0 else float("inf")
-
-
-def seconds(amount: "Quantity | None") -> float:
-    """A time in seconds; without bound for what is no time, which another rule says."""
-    return float(amount.to("s").value) if amount is not None and alike(amount.unit, "s") else float("inf")
-
-
-def spoken(amount: float) -> str:
-    """A number of seconds for a sentence."""
-    for size, word in ((86400, "day"), (3600, "h"), (60, "min")):
-        if amount >= size:
-            return f"{amount / size:.4g} {word}"
-    return f"{amount:.4g} s"
+    return builder.build(body, prefix)

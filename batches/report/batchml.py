@@ -221,6 +221,7 @@ _KINDS: Mapping[str, Kind] = {
     "signed": ("Operator", "Other", "Signed"),
     "refused": ("Message", "Message", ""),
     "time_limit_exceeded": ("Alarm", "Process", ""),
+    "time_limit_undercut": ("Alarm", "Process", ""),
     "hold_overrun": ("Alarm", "Process", ""),
     "evidence_kept": _DATA,
     "safe_asked": ("Equipment", "Mode Command", ""),

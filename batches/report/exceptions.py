@@ -130,7 +130,7 @@ SECTIONS: Sequence[tuple[str, str, Wanted]] = (
         "Excursions", "Values beyond their limits, and tags that gave no good value.",
         _kinds("excursion_started", "excursion_ended", "tag_silent", "tag_heard"),
     ),
-    ("Time limits", "Phases begun too late, holds that lasted too long.", _kinds("time_limit_exceeded", "hold_overrun", "phase_discarded")),
+    ("Time limits", "Phases begun too late or too early, holds that lasted too long.", _kinds("time_limit_exceeded", "time_limit_undercut", "hold_overrun", "phase_discarded")),
     ("Late entries and work by hand", "Entered after it happened, or fired late.", _late),
     ("Holds, pauses, stops", "Interruptions, and how the batch went on.", _interrupted),
     (

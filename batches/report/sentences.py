@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from batches.entries import Entry
 from batches.plain import Plain, PlainDict, dict_in
-from batches.report.words import bounds, plainly, reply_text, shown, step_text
+from batches.report.words import bounds, limits_text, plainly, reply_text, shown, step_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +107,13 @@ def _state(body: PlainDict, known: Known) -> Said:
 
 def _phase_started(body: PlainDict, known: Known) -> Said:
     what = f"Phase {body.get('phase')}@{body.get('version')} started"
-    return Said(what, "", shown(dict_in(body, "parameters")), "", _in(body, "path"))
+    return Said(what, "", shown(dict_in(body, "parameters")), limits_text(body, "start"), _in(body, "path"))
 
 
 def _phase_finished(body: PlainDict, known: Known) -> Said:
-    due = (
-        f"; next within {body['then_within']}, by {_in(body, 'then_due')}" if body.get("then_within") else ""
+    return Said(
+        "Phase finished", "", shown(dict_in(body, "results")), limits_text(body, "end"), _in(body, "path")
     )
-    return Said("Phase finished", "", shown(dict_in(body, "results")) + due, "", _in(body, "path"))
 
 
 def _calculated(body: PlainDict, known: Known) -> Said:
@@ -325,7 +324,12 @@ _SAID: dict[str, Reader] = {
     "departure_decided": _decided,
     "corrected": _corrected,
     "refused": _plain_words("Refused: {what}", reason="sentence"),
-    "time_limit_exceeded": _plain_words("Time limit exceeded: at most {limit} after '{since}', due {due}"),
+    "time_limit_exceeded": _plain_words(
+        "Time limit exceeded: at most {limit} after the {from} of '{since}', due {due}"
+    ),
+    "time_limit_undercut": _plain_words(
+        "Begun too early: at least {limit} after the {from} of '{since}', from {opens} on"
+    ),
     "hold_overrun": _plain_words("Hold too long", reason="sentence"),
     "excursion_started": _excursion("out of limits"),
     "excursion_ended": _excursion("within limits again; was out"),

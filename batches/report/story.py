@@ -7,7 +7,7 @@ from (entry numbers).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from batches.entries import Entry, moment
+from batches.entries import Entry
 from batches.plain import Plain, PlainDict, dict_in, text_in
 from batches.procedure import find, owner
 from batches.quantities import is_quantity
@@ -15,7 +15,7 @@ from batches.recipe import Criterion, Parameter, PhaseCall, Recipe
 from batches.record import BatchState
 from batches.report.bundle import Bundle
 from batches.report.sentences import Known, say
-from batches.report.words import bounds, clock, plainly, reply_text, shown, step_text, who
+from batches.report.words import bounds, clock, limits_text, plainly, reply_text, shown, step_text, who
 from batches.steps import plain
 
 
@@ -127,8 +127,9 @@ class Story:
             if shown(value)
         ]
         found = PhaseStory(
-            path, f"{body.get('phase')}@{body.get('version')}", clock(entry.recorded_at), entry.number, lines
-        )
+            path, f"{body.get('phase')}@{body.get('version')}", clock(entry.recorded_at), entry.number, lines,
+            note=limits_text(body, "start"),
+        )  # fmt: skip
         self._open[path] = found
         self._unit(path, state).items.append(found)
 
@@ -140,9 +141,7 @@ class Story:
             for name, value in dict_in(body, "results").items()
             if shown(value)
         ]
-        if body.get("then_within"):
-            due = clock(moment(text_in(body, "then_due")))
-            found.note = f"The next phase begins within {body['then_within']}: by {due}."
+        found.note = " ".join(part for part in (found.note, limits_text(body, "end")) if part)
 
     # --- steps ----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal
+from typing import cast
 
 from batches.entries import Actor, moment
 from batches.plain import Plain, PlainDict, dict_in, dicts_in, list_in, text_in
@@ -118,6 +119,29 @@ def tag(name: str) -> str:
 def clock(at: datetime) -> str:
     """UTC to the second: '2026-11-23 08:05:00'. The report says once that times are UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def limits_text(body: PlainDict, of: str) -> str:
+    """The time limits that begin to count with a phase's start or end, and those its start came too late for."""
+    begun = dicts_in(body, "limits") if "limits" in body else []
+    missed = dicts_in(body, "late") if "late" in body else []
+    told = [_limit_text(limit, " of its start" if of == "start" else "") for limit in begun]
+    return " ".join(
+        [*told, *(f"It was due by {_at(late['due'])}, after '{late['since']}'." for late in missed)]
+    )
+
+
+def _limit_text(limit: PlainDict, start: str) -> str:
+    what = f"'{limit['to']}'" if limit["to"] else "The next phase"
+    windows = (
+        f"not within {limit['at_least']}{start}: from {_at(limit['opens'])}" if limit["at_least"] else "",
+        f"within {limit['at_most']}{start}: by {_at(limit['due'])}" if limit["at_most"] else "",
+    )
+    return f"{what} begins {', '.join(part for part in windows if part)}."
+
+
+def _at(moment_text: Plain) -> str:
+    return clock(moment(cast("str", moment_text)))
 
 
 def who(actor: Actor, bundle: Bundle) -> str:

@@ -15,7 +15,7 @@ LINES = 8
 SHOWN_KINDS = {
     "unit_procedure_started": "begins", "unit_procedure_finished": "ends", "phase_finished": "done",
     "calculated": "calculated", "chosen": "chosen", "deviation_opened": "DEVIATION", "excursion_started": "EXCURSION",
-    "time_limit_exceeded": "TIME LIMIT", "step_failed": "FAILED", "step_in_doubt": "IN DOUBT",
+    "time_limit_exceeded": "TIME LIMIT", "time_limit_undercut": "TOO EARLY", "step_failed": "FAILED", "step_in_doubt": "IN DOUBT",
     "expiry_set": "expiry",
 }  # fmt: skip
 

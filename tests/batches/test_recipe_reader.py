@@ -31,6 +31,7 @@ from batches.recipe import (
     Recipe,
     Repeat,
     SamplePlan,
+    TimeLimit,
     UnitProcedure,
     nodes,
 )
@@ -112,7 +113,7 @@ def test_the_example_of_the_design_reads_as_it_is_written() -> None:
                                     "at_most": q("5 day"),
                                 },
                                 hold=Hold("keep_environment", q("12 h")),
-                                then_within=q("90 min"),
+                                then_within=(TimeLimit(q("90 min")),),
                             ),
                         ),
                     ),
