@@ -35,7 +35,10 @@ def test_the_index_of_a_folder_lists_its_pages(folder: str) -> None:
 def test_every_decision_has_its_row_with_its_own_title() -> None:
     index = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| \[\d{4}\]\((\d{4}-[^)]+\.md)\) \| (.+) \|$", index, re.MULTILINE))
-    titles = {page.name: page.read_text(encoding="utf-8").splitlines()[0] for page in (DOCS / "decisions").glob("0*.md")}
+    titles = {
+        page.name: page.read_text(encoding="utf-8").splitlines()[0]
+        for page in (DOCS / "decisions").glob("0*.md")
+    }
     assert {name: f"# {name[:4]} {text}" for name, text in rows.items()} == titles
 
 
@@ -58,7 +61,10 @@ COMMANDS = dict(commands(typer.main.get_command(app), "kweek"))
 
 
 def sections() -> dict[str, str]:
-    return {name.strip(): text for name, text in re.findall(r"^## (kweek .*)\n((?:(?!## ).*\n)*)", CLI, re.MULTILINE)}
+    return {
+        name.strip(): text
+        for name, text in re.findall(r"^## (kweek .*)\n((?:(?!## ).*\n)*)", CLI, re.MULTILINE)
+    }
 
 
 def test_the_page_has_a_section_for_every_command() -> None:
