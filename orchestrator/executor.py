@@ -28,7 +28,7 @@ from batches.quantities import Quantity
 from batches.recipe import PhaseCall, UnitProcedure
 from batches.record import BatchState, Task
 from batches.states import ENDED
-from batches.steps import Do, Program, Read, Set, Step, Transfer, Value, decode, plain
+from batches.steps import DEVICE_STEPS, Do, Program, Read, Set, Step, Transfer, Value, decode, plain
 from orchestrator.cursor import Cursor
 from orchestrator.engine import Engine, Part
 from orchestrator.performing import Performer
@@ -345,7 +345,16 @@ class BatchRunner:
         return any(cursor.acting or self.runs(cursor) for cursor in mine)
 
     def _acting(self, path: str) -> bool:
-        return any(cursor.acting for cursor in self.cursors.values() if cursor.up == path)
+        """Whether a device still acts, or what it did before a crash is still to be said."""
+        mine = [cursor for cursor in self.cursors.values() if cursor.up == path]
+        return any(cursor.acting or self._owes_word(cursor) for cursor in mine)
+
+    def _owes_word(self, cursor: Cursor) -> bool:
+        if not cursor.recovered or not isinstance(cursor.step, DEVICE_STEPS):
+            return False
+        asked = self.state.step(cursor.path)
+        by_hand = not asked.unit or self.engine.equipment.manual(asked.unit)
+        return asked.status == "asked" and not by_hand
 
     def _discard(self, path: str) -> None:
         """What can neither be held nor finished is lost: it says so, and the procedure goes on without it."""

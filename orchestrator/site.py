@@ -48,7 +48,7 @@ class Site:
         for state in [*self.engine.batches.values()]:
             if away is not None and away[1] - away[0] > OUTAGE:
                 self._reconcile(state, *away)
-            if not state.ended:
+            if not state.ended or state.units:  # what is in care is asked about until it is disposed of
                 self._run(state)
 
     def _reconcile(self, state: BatchState, since: datetime, until: datetime) -> None:
@@ -207,6 +207,6 @@ class Site:
     def health(self) -> PlainDict:
         """What is wrong, if anything; for /healthz."""
         return {
-            "ok": not self.engine.broken, "problem": self.engine.broken, "open_batches": len(self.runners),
+            "ok": not self.engine.broken, "problem": self.engine.broken, "open_batches": sum(1 for runner in self.runners.values() if not runner.state.ended),
             "process_time": stamp(self.engine.clock.now()), "pending_commits": self.engine.store.pending(),
         }  # fmt: skip
