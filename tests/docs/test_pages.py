@@ -1,5 +1,6 @@
 """The indexes list every page, links lead somewhere, and the page of the command line is the command line."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 import typer.main
 from typer.core import TyperGroup, TyperOption
 
+from devices.plant import DEMO
 from orchestrator.cli import app
+from orchestrator.recipe_files import check_files
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -83,3 +86,35 @@ def test_the_page_lists_the_targets_of_make() -> None:
     shown = set(re.findall(r"^\| `make ([a-z]+)` \|", CLI, re.MULTILINE))
     assert shown - known == set()
     assert known - shown <= {"help", "format", "constraints"}
+
+
+HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
+ADDRESS = re.compile(r"\b(GET|POST) (?:/api/v1)?(/[A-Za-z/-]+)")
+CALL = re.compile(r'curl -sS (?:-D - )?"\$KWEEK(/[^"]+)"(.*?)(?=^```|curl)', re.MULTILINE | re.DOTALL)
+
+
+def operations() -> list[tuple[str, "re.Pattern[str]"]]:
+    """Method and address of everything the API does, places in it as any name."""
+    known = json.loads((DOCS / "reference" / "openapi.json").read_text(encoding="utf-8"))["paths"]
+    names = {path: re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path.removeprefix("/api/v1"))) for path in known}
+    return [(method.upper(), re.compile(names[path])) for path, found in known.items() for method in found]
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_addresses_in_the_how_to_pages_are_of_the_api(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    asked = [(method, address) for method, address in ADDRESS.findall(text)]
+    asked += [("POST" if "-d " in rest else "GET", address) for address, rest in CALL.findall(text)]
+    unknown = [
+        (method, address)
+        for method, address in asked
+        if not any(method == known and place.fullmatch(address) for known, place in operations())
+    ]
+    assert unknown == []
+
+
+def test_the_recipe_in_the_page_on_recipes_passes_every_check(tmp_path: Path) -> None:
+    page = (DOCS / "how-to" / "write-a-recipe.md").read_text(encoding="utf-8")
+    recipe = tmp_path / "warm-and-grow.yaml"
+    recipe.write_text(re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0], encoding="utf-8")
+    assert check_files([recipe], DEMO) == []
