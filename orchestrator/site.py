@@ -27,6 +27,8 @@ from orchestrator.recipes import RecipeBook
 from orchestrator.replying import Replying
 
 SOFTWARE = "0.1.0"
+MOVES = ("Running", "Restarting", "Pausing", "Paused")
+"""States of a unit procedure that may go on without a restart: after an absence they are held."""
 LotDecision: TypeAlias = Literal["release", "reject", "accept"]
 
 
@@ -52,7 +54,7 @@ class Site:
                 self._run(state)
 
     def _reconcile(self, state: BatchState, since: datetime, until: datetime) -> None:
-        running = [path for path, at in state.elements.items() if path and at in ("Running", "Restarting")]
+        running = [path for path, at in state.elements.items() if path and at in MOVES]
 
         def decision() -> commands.Decision:
             yield Draft("engine_recovered", {"away_since": stamp(since), "away_until": stamp(until)}, SYSTEM)

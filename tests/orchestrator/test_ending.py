@@ -65,7 +65,7 @@ def test_a_kill_between_the_end_and_the_disposal_leaves_the_disposal_to_be_asked
     async def before(town: Town) -> None:
         await town.begin()
         await town.later(HOUR)
-        town.site.runners[town.number]._end = _nothing  # noqa: SLF001  killed there
+        town.site.runners[town.number]._end = _nothing
         await town.command("abort")
         assert (town.elements[""], town.has("dispose")) == ("Aborted", False)
 
