@@ -109,3 +109,8 @@ def read_address(url: str) -> URL:
             f"The database '{address.get_backend_name()}' is not supported; use sqlite:///… or postgresql://…."
         )
     return address
+
+
+def first_line(error: object) -> str:
+    """What a database says, without its further lines: it goes into a sentence."""
+    return (str(error).splitlines() or ["no reason given"])[0]

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from batches.errors import StoreError
 from orchestrator.store.compiled import Compiled
-from orchestrator.store.database import LeaseLost, Row
+from orchestrator.store.database import LeaseLost, Row, first_line
 from orchestrator.store.migrate import HISTORIAN, RECORD, Line, upgrade
 
 APPLICATION = "kweek_application"
@@ -104,7 +104,7 @@ def unreachable(address: URL, error: OperationalError) -> StoreError:
     """The sentence for a server that does not answer."""
     name = address.render_as_string(hide_password=True)
     return StoreError(
-        f"The database {name} cannot be reached ({_first_line(error.orig)}); start it or correct the address."
+        f"The database {name} cannot be reached ({first_line(error.orig)}); start it or correct the address."
     )
 
 
@@ -237,10 +237,10 @@ class PostgresWriting:
             )
         if self._connection.broken:
             return StoreError(
-                f"The connection to {self._name} broke ({_first_line(error)}) and {known}; start the database, then start Kweek again."
+                f"The connection to {self._name} broke ({first_line(error)}) and {known}; start the database, then start Kweek again."
             )
         return StoreError(
-            f"{self._name} refused a write ({_first_line(error)}) and {known}; look at the server's log, then start Kweek again."
+            f"{self._name} refused a write ({first_line(error)}) and {known}; look at the server's log, then start Kweek again."
         )
 
 
@@ -256,7 +256,3 @@ def _raw(connection: object) -> "psycopg.Connection[Any]":
     if not isinstance(connection, psycopg.Connection):
         raise TypeError(f"a psycopg connection, not {type(connection).__name__}")
     return connection
-
-
-def _first_line(error: object) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0]

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from batches.entries import Entry, leaf_hash, read
 from batches.errors import StoreError
+from orchestrator.store.database import first_line
 from orchestrator.store.port import Reply
 from orchestrator.store.tables import body, entry, head, projection, reply
 
@@ -113,7 +114,7 @@ class Reader:
                 return connection.execute(query).all()
         except DBAPIError as error:
             raise StoreError(
-                f"The record cannot be read: {error.orig}; check that the database runs and its disk is sound."
+                f"The record cannot be read: {first_line(error.orig)}; check that the database runs and its disk is sound."
             ) from error
 
 

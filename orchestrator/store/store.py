@@ -12,7 +12,7 @@ from batches.errors import Refused, StoreError
 from orchestrator.store import migrate
 from orchestrator.store.backup import back_up
 from orchestrator.store.bell import Bell
-from orchestrator.store.database import Database, Writing, database_at
+from orchestrator.store.database import Database, Writing, database_at, first_line
 from orchestrator.store.heads import load_heads
 from orchestrator.store.port import Item, Reply, Submission
 from orchestrator.store.reader import Reader
@@ -201,6 +201,8 @@ def _take_over(database: Database, owner: str) -> Writing:
             raise
         return connection
     except DBAPIError as error:
-        raise StoreError(f"The record in {database.name} cannot be opened: {error.orig}.") from error
+        raise StoreError(
+            f"The record in {database.name} cannot be opened: {first_line(error.orig)}; look at the database and its log."
+        ) from error
     finally:
         engine.dispose()
