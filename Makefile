@@ -32,7 +32,7 @@ $(STAMP): constraints.txt pyproject.toml
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## run a whole batch on the simulated plant; leaves the record in out/
+demo: setup ## run a whole batch on the simulated plant; leaves the record in demo-out/
 	@$(BIN)/kweek demo
 
 test: check ## check, then every test but the slow ones
@@ -65,5 +65,5 @@ constraints: ## resolve pyproject.toml anew into constraints.txt (needs uv)
 	@mv constraints.new constraints.txt
 
 clean: ## remove .venv, caches and what the demo left
-	rm -rf $(VENV) out build dist .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo-out out build dist .pytest_cache .hypothesis .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
