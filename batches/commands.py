@@ -68,7 +68,13 @@ def decide(state: BatchState, decision: Decision, at: datetime) -> list[Draft]:
 
 
 def create(
-    number: str, recipe: Recipe, identity: str, simulated: bool, software: str, actor: Actor
+    number: str,
+    recipe: Recipe,
+    identity: str,
+    simulated: bool,
+    software: str,
+    actor: Actor,
+    priority: int = 0,
 ) -> Decision:
     """A batch from an approved recipe. The recipe's content is kept in its first entry (P4-instr)."""
     needs = any(material.identity for material in recipe.materials.values())
@@ -76,11 +82,14 @@ def create(
         raise BadInput(
             f"The recipe '{recipe.name}' needs the chain-of-identity number of the material; give it."
         )
-    yield Draft("batch_created", {
+    body: dict[str, Plain] = {
         "number": number, "recipe": recipe.name, "recipe_version": recipe.version, "digest": recipe.digest,
         "content": recipe.content, "product": recipe.product.name, "identity": identity, "simulated": simulated,
         "software": software,
-    }, actor)  # fmt: skip
+    }  # fmt: skip
+    if priority:
+        body["priority"] = priority
+    yield Draft("batch_created", body, actor)
 
 
 def name_of(state: BatchState, path: str) -> str:

@@ -125,6 +125,8 @@ class BatchState:
     recipe: Recipe | None = None
     identity: str = ""
     simulated: bool = False
+    priority: int = 0
+    """Who gets units first: the higher, then the older."""
     created_at: datetime | None = None
     ended_at: datetime | None = None
     entries: int = 0
@@ -229,6 +231,7 @@ def _batch_created(state: BatchState, entry: Entry, body: PlainDict) -> None:
     state.recipe = recipe
     state.identity = text_in(body, "identity")
     state.simulated = body.get("simulated") is True
+    state.priority = whole_in(body, "priority") if "priority" in body else 0
     state.created_at = entry.recorded_at
     state.progress.values = {name: parameter.value for name, parameter in recipe.formula.items()}
 

@@ -293,12 +293,20 @@ class Engine:
     def _asked(self) -> list[Request]:
         """Who waits, and who holds units and may ask for more: the arbiter must know both, or two
         batches could come to wait for each other."""
-        waiting = {claim for claim, _ in self.requests}
+        asked = [each for each in self.requests.values() if self.batches[each.claim].state == "Running"]
+        waiting = {each.claim for each in asked}
         holding = [
-            Request(number, 0, state.created_at or self.clock.now(), {}, dict(state.units), roles_open(state))
-            for number, state in self.batches.items() if state.units and number not in waiting
-        ]  # fmt: skip
-        return [*self.requests.values(), *holding]
+            self._holds(state)
+            for number, state in self.batches.items()
+            if state.units and number not in waiting
+        ]
+        return [*asked, *holding]
+
+    def _holds(self, state: BatchState) -> Request:
+        """A batch that holds units and asks for none now; one that has ended will ask for none again."""
+        later = {} if state.ended else roles_open(state)
+        since = state.created_at or self.clock.now()
+        return Request(state.number, state.priority, since, {}, dict(state.units), later)
 
     def _plant_units(self) -> list[Unit]:
         known = {unit.id for unit in self.plant.units}

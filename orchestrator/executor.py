@@ -45,8 +45,8 @@ OnUnit = Set | Read | Do | Program | Transfer
 class BatchRunner:
     """Executes one batch until it has ended."""
 
-    def __init__(self, engine: Engine, state: BatchState, priority: int = 0) -> None:
-        self.engine, self.state, self.priority = engine, state, priority
+    def __init__(self, engine: Engine, state: BatchState) -> None:
+        self.engine, self.state = engine, state
         self.cursors: dict[str, Cursor] = {}
         self.confirmed: set[str] = set()
         """Unit procedures whose restart a person has confirmed."""
@@ -161,7 +161,7 @@ class BatchRunner:
         self.engine.request(
             Request(
                 self.state.number,
-                self.priority,
+                self.state.priority,
                 since,
                 needs,
                 dict(self.state.units),

@@ -70,8 +70,8 @@ class Site:
 
         self.engine.commit(self.engine.batch_part(state.number, decision()))
 
-    def _run(self, state: BatchState, priority: int = 0) -> None:
-        runner = BatchRunner(self.engine, state, priority)
+    def _run(self, state: BatchState) -> None:
+        runner = BatchRunner(self.engine, state)
         self.runners[state.number] = runner
         self.engine.spawn(runner.run(), f"batch {state.number}")
 
@@ -150,11 +150,13 @@ class Site:
             )
         found, now = self.recipes.approved(recipe, version), self.engine.clock.now()
         number = next_number(BATCH_PATTERN, now.year, self.engine.numbers)
-        decision = commands.create(number, found, identity, self.engine.plant.simulated, SOFTWARE, actor)
+        decision = commands.create(
+            number, found, identity, self.engine.plant.simulated, SOFTWARE, actor, priority
+        )
         drafts = [*decision]
         submission = self.engine.commit(self.engine.batch_part(number, iter(drafts)), reply=reply)
         self.engine.numbers.add(number)
-        self._run(self.engine.batches[number], priority)
+        self._run(self.engine.batches[number])
         await submission.durable
         return number
 

@@ -49,7 +49,9 @@ def _next_look(
 ) -> timedelta:
     """Sooner while a tag is outside and its delay runs: one look an hour cannot tell a short stop of the
     agitator from a long one."""
-    doubtful = [watches[tag].delay / 4 for tag, seen in watched.items() if seen.outside and not seen.excursion]
+    doubtful = [
+        watches[tag].delay / 4 for tag, seen in watched.items() if seen.outside and not seen.excursion
+    ]
     usual = runner.engine.settings.sample_every
     return min([usual, *(max(each, SOONEST_LOOK) for each in doubtful)])
 
