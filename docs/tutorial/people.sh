@@ -1,4 +1,4 @@
-# Small helpers for docs/tutorial/first-batch.md: curl with a token and a key. Read them, they are all there is.
+# Small functions for docs/tutorial/first-batch.md: curl with a token and a key. Read them, they are all there is.
 # Source this file in a POSIX shell: . docs/tutorial/people.sh
 KWEEK=http://127.0.0.1:8000/api/v1
 PYTHON=.venv/bin/python
