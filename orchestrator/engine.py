@@ -89,7 +89,7 @@ class Engine:
         self.requests: dict[tuple[str, str], Request] = {}
         self.granted: Callable[[Grant], None] = _nobody
         self.changed: Callable[[str], None] = _nobody
-        """Called with the number of a batch after its state changed."""
+        """Called with the number of a batch after its state changed by more than the steps of a phase."""
         self.historian: Historian | None = None
         self.broken = ""
         self._listeners: dict[asyncio.Queue[Event | None], None] = {}
@@ -114,7 +114,7 @@ class Engine:
         for entry in submission.entries:
             self._fold(entry)
         submission.durable.add_done_callback(lambda done: self._publish(done, submission.entries))
-        for number in {entry.stream.removeprefix("batch/") for entry in submission.entries}:
+        for number in {e.stream.removeprefix("batch/") for e in submission.entries if e.kind not in STEPS}:
             self.changed(number)
         return submission
 
@@ -339,6 +339,8 @@ class Engine:
         return next_number(LOT_PATTERN, self.clock.now().year, self.lots)
 
 
+STEPS = frozenset({"step_asked", "step_done"})
+"""A phase goes on by itself from step to step: nothing else of the batch may do more, or less, after these."""
 CLEANED = frozenset({"bioreactor", "closed_cell_processor", "liquid_handler", "room"})
 """Unit classes that touch product or hold open material: cleaned before the next batch."""
 

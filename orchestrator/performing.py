@@ -129,7 +129,8 @@ class Performer:
             await self._ask_device(cursor, step, open_)
         finally:
             cursor.acting = False
-            self._runner.changed()
+            if self._state.elements.get(cursor.up) != "Running":
+                self._runner.changed()  # a hold, stop or abort waits for the device
 
     def _by_hand(self, open_: OpenStep) -> bool:
         return not open_.unit or self._engine.equipment.manual(open_.unit)
@@ -245,14 +246,15 @@ class Performer:
 
     async def _with_prompts(self, cursor: Cursor, step: Act, open_: OpenStep) -> Outcome:
         """The device acts; where its own programme asks something, a person gets a task."""
+        if not isinstance(step, Program):
+            return await self._engine.equipment.act(open_.unit, step, open_.command, self._state.number)
         acting = asyncio.ensure_future(
             self._engine.equipment.act(open_.unit, step, open_.command, self._state.number)
         )
         try:
-            while isinstance(step, Program):
-                due = self._engine.clock.now() + self._engine.settings.prompt_every
-                if await self._engine.clock.wait(acting, due):
-                    break
+            while not await self._engine.clock.wait(
+                acting, self._engine.clock.now() + self._engine.settings.prompt_every
+            ):
                 await self._prompt(cursor, open_)
             return await acting
         finally:
