@@ -85,12 +85,13 @@ class Network:
             if bound.limit is not None:
                 yield bound.limit, not alone
 
-    def missed(self) -> "Iterator[tuple[Bound, float]]":
-        """The bounds of limits that are missed if all begins as soon as it can, and by how many seconds."""
+    def missed(self) -> "Iterator[tuple[Limit, float]]":
+        """The limits whose most is missed if all begins as soon as it can, and by how many seconds. (Of the
+        least nothing can be said: what people need is not known, so that all may take longer.)"""
         for bound in self.bounds:
             late = self.earliest[bound.then] - self.earliest[bound.first] - bound.seconds
-            if bound.limit is not None and late > _ROUNDING:
-                yield bound, late
+            if bound.limit is not None and bound.seconds > 0 and late > _ROUNDING:
+                yield bound.limit, late
 
     def _contradicts(self, bounds: list[Bound]) -> bool:
         """Bellman and Ford: whether some cycle of bounds has a negative length. They are gone through

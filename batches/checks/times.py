@@ -52,17 +52,12 @@ def time_limit_at_risk(subject: Subject) -> Iterator[Flaw]:
     """A time limit that can be met only if something waits before it begins."""
     for network in networks(subject):
         broken = [limit for limit, _ in network.broken()]
-        for bound, by in network.missed():
-            if bound.limit is not None and bound.limit not in broken:
-                yield bound.limit.call.line, _missed(bound.limit, by, early=bound.seconds <= 0)
+        for limit, by in network.missed():
+            if limit not in broken:
+                yield limit.call.line, _missed(limit, by)
 
 
-def _missed(limit: Limit, by: float, *, early: bool) -> str:
-    if early:
-        return (
-            f"If all begins as soon as it can and takes its least, {windows.told(limit)} is undercut by "
-            f"{spoken(by)}: nothing here waits for it; put a phase between that takes the time."
-        )
+def _missed(limit: Limit, by: float) -> str:
     path = limit.call.path
     return (
         f"If all begins as soon as it can, {windows.told(limit)} is missed by {spoken(by)}: "

@@ -161,9 +161,11 @@ def event_file(step: Program) -> str:
 
 def soonest(state: BatchState, path: str, step: First) -> int:
     """The option whose time comes first, ties by order; the last number when `within` ends it."""
-    now = timedelta(0)
-    ends = None if step.within is None else duration(step.within)
-    times = [lasts(state, option) for option in step.options] + ([] if ends is None else [ends - now])
+    asked = state.step(path)
+    *dues, ends = asked.dues
+    times = [
+        due or asked.asked_at + lasts(state, option) for due, option in zip(dues, step.options, strict=True)
+    ] + ([] if ends is None else [ends])
     return min(range(len(times)), key=lambda index: times[index])
 
 
@@ -185,7 +187,7 @@ def lasts(state: BatchState, step: Step) -> timedelta:
         case Set() | Read() | Produce():
             return timedelta(seconds=2)
         case Ask() | Decide() | Scan() | Sign() | Consume() | Label() | Sample():
-            return timedelta(minutes=3)
+            return timedelta(minutes=2)
 
 
 def passing(recipe: Recipe, sample: str, test: Test) -> Value:

@@ -79,8 +79,12 @@ def test_every_value_has_a_source_or_is_marked_assumed(name: str) -> None:
     periods = (
         (f"material {one.name}", one.source, one.assumed) for one in found.materials.values() if one.use_within is not None
     )  # fmt: skip
+    windows = (
+        (f"time limit of {node.name}", limit.source, limit.assumed)
+        for node in nodes(found.procedure) if isinstance(node, PhaseCall) for limit in node.then_within
+    )  # fmt: skip
     assert [
-        what for what, source, assumed in (*things, *limits, *periods) if not source and not assumed
+        what for what, source, assumed in (*things, *limits, *periods, *windows) if not source and not assumed
     ] == []
     guessed = [
         one for one in (*found.formula.values(), *found.specification.values()) if is_guess(one.source)
@@ -228,9 +232,9 @@ def test_cart_keeps_its_day_windows_on_the_twins() -> None:
     cart = "cart-autologous"
     activated = at(cart, "Activate/activate")[1]
     assert 20 <= at(cart, "Transduce/transduce")[0] - activated <= 28
-    assert 72 <= at(cart, "Days 1 to 3/wash")[0] <= 120
+    assert 72 <= at(cart, "Days 1 to 3/washed_out")[0] <= 120
     assert abs(at(cart, "ipc_a")[0] - 120) <= 4
-    assert abs(at(cart, "Days 5 to 10/take_sample")[0] - 240) <= 4
+    assert abs(at(cart, "Days 5 to 10/ipc_b_taken")[0] - 240) <= 4
     assert 12 * 24 <= at(cart, "Harvest and formulate/harvest")[0] <= 13 * 24
     assert at(cart, "Fill/fill")[0] - at(cart, "formulated")[1] <= 2
     assert at(cart, "Freeze/cryopreserve")[0] - at(cart, "Fill/fill")[0] <= 1
@@ -252,7 +256,7 @@ def test_organoids_keep_their_day_windows_on_the_twins() -> None:
     assert at(organoid, "Single cells/dissociated")[1] + 1 >= day_zero
     assert 3 * 24 <= day_zero <= 30 * 24
     for step in ("Thaw/thaw", "Thaw/wash"):
-        assert at(organoid, "Seed/inoculate")[0] - at(organoid, step)[1] <= 0.6
+        assert at(organoid, "Seed/plated")[0] - at(organoid, step)[1] <= 0.6
 
 
 def quantity_of(values: Mapping[str, Value], name: str, result: str = "") -> Quantity:
