@@ -15,11 +15,15 @@ from tests.stories.staff import Staff
 __all__ = ["postgres_server", "postgres_url"]
 
 
+QUICK = {"limit": "1 s"}
+
+
 @pytest.fixture(scope="session")
 def staff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staff]:
-    """The people of a site in virtual time, on SQLite. Its stirred tank forgets what it was told to do."""
+    """The people of a site in virtual time, on SQLite. Its stirred tank forgets what it was told to do, and
+    of its other reactors nobody waits longer than 1 s for an answer."""
     folder = tmp_path_factory.mktemp("site")
-    place = Place(folder, plant_file=plant_with(folder, ST_01={"remembers": False}))
+    place = Place(folder, plant_file=plant_with(folder, ST_01={"remembers": False}, BR_01=QUICK, BR_02=QUICK))
     try:
         place.start()
         found = Staff(place)

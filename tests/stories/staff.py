@@ -171,6 +171,7 @@ class Staff:
             if there:
                 return batch
             for task in batch["tasks"]:
+                assert task["kind"] not in ("failed", "in_doubt", "reconcile"), task["text"]
                 self.answer(number, task)
             return None
 
