@@ -64,7 +64,11 @@ def decided(entries: Iterable[Entry]) -> list[tuple[str, bytes]]:
 def within(attribute: str, field: PlainDict) -> Quantity | None:
     """What the laboratory's instrument shows, where the task can take it: it knows one process only."""
     found, low, high = measure(attribute, field), field.get("low"), field.get("high")
-    if found is None or (is_quantity(low) and found < from_plain(low)) or (is_quantity(high) and found > from_plain(high)):
+    if (
+        found is None
+        or (is_quantity(low) and found < from_plain(low))
+        or (is_quantity(high) and found > from_plain(high))
+    ):
         return None
     return found
 
