@@ -79,7 +79,7 @@ def _status(found: Departure, approve: bool, actor: Actor) -> str:
             return "rejected"
         case "requested" if quality:
             return "applied"
-        case "requested" if actor.role in MAY_COUNTERSIGN:
+        case "requested" if found.urgent and actor.role in MAY_COUNTERSIGN:
             return "applied_unconfirmed"
         case "applied_unconfirmed" if quality:
             return "confirmed" if approve else "not_confirmed"

@@ -101,6 +101,8 @@ class Departure:
     reason: str
     requested_by: str
     entry: int
+    urgent: bool = False
+    """Cells cannot wait: a second person applies it, and quality assurance confirms later."""
     status: str = "requested"
     people: list[str] = field(default_factory=list[str])
     confirm_by: datetime | None = None
@@ -510,8 +512,9 @@ def _deviation_closed(state: BatchState, entry: Entry, body: PlainDict) -> None:
 
 def _departure_requested(state: BatchState, entry: Entry, body: PlainDict) -> None:
     found = Departure(
-        text_in(body, "id"), dict_in(body, "change"), text_in(body, "reason"), entry.actor.id, entry.number
-    )
+        text_in(body, "id"), dict_in(body, "change"), text_in(body, "reason"), entry.actor.id, entry.number,
+        body.get("urgent") is True,
+    )  # fmt: skip
     found.people.append(entry.actor.id)
     state.departures[found.id] = found
 

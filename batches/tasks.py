@@ -206,10 +206,25 @@ def _scanned(state: BatchState, task: Task, scanned: str) -> str:
     wanted = _expected(state, task, expects)
     if scanned not in wanted:
         raise IdentityMismatch(
-            f"The label scanned ({scanned}) is not the one expected for task {task.id} ({expects}): "
+            f"The label scanned ({scanned}) is not {_wanted(expects)} of task {task.id}: "
             "set the material aside, check the label in front of you and scan again."
         )
     return scanned
+
+
+def _wanted(expects: str) -> str:
+    kind, _, rest = expects.partition(":")
+    match kind:
+        case "identity":
+            return "the chain-of-identity label"
+        case "unit":
+            return "the label of the unit"
+        case "lot":
+            return f"a lot label of {rest}"
+        case "batch":
+            return "the batch label"
+        case _:
+            return f"the label {rest}"
 
 
 def _expected(state: BatchState, task: Task, expects: str) -> Sequence[str]:

@@ -83,7 +83,7 @@ class Answers:
         state = self._engine.live(number)
         task = self._task(state, task_id)
         try:
-            self._may_answer(task, actor, signature, late)
+            self._may_answer(state, task, actor, signature, late)
             submission, status = self._take(state, task, actor, answer, signature, late, reply)
         except (BadInput, NotPermitted, Refused) as error:
             await self._keep_refusal(state, f"answer to {task_id}", task.path, actor, error)
@@ -101,7 +101,9 @@ class Answers:
             )
         raise NotFound(f"Batch {state.number} has no task {task_id}; look at the list of open tasks.")
 
-    def _may_answer(self, task: Task, actor: Actor, signature: Signature | None, late: Late | None) -> None:
+    def _may_answer(
+        self, state: BatchState, task: Task, actor: Actor, signature: Signature | None, late: Late | None
+    ) -> None:
         if actor.role not in ANSWERS_FOR.get(task.role, ()):
             allowed = " or ".join(ANSWERS_FOR.get(task.role, (task.role,)))
             raise NotPermitted(
@@ -112,15 +114,19 @@ class Answers:
         if task.kind in SIGNED and signature is None:
             raise NotPermitted(f"Task {task.id} is signed: send your password with the answer.")
         if late is not None:
-            self._check_late(task, late)
+            self._check_late(state, late)
 
-    def _check_late(self, task: Task, late: Late) -> None:
+    def _check_late(self, state: BatchState, late: Late) -> None:
         if not late.reason.strip() or not late.performer.strip() or not late.checker.strip():
             raise BadInput("A late entry names its performer and its checker and says why it is late.")
         if late.performer == late.checker:
             raise NotPermitted("The checker of a late entry is another person than its performer.")
         if late.happened_at > self._engine.clock.now():
             raise BadInput(f"{stamp(late.happened_at)} lies in the future; enter when the work was done.")
+        if state.created_at is not None and late.happened_at < state.created_at:
+            raise BadInput(
+                f"{stamp(late.happened_at)} lies before batch {state.number} was made; enter when the work was done."
+            )
 
     def _take(
         self, state: BatchState, task: Task, actor: Actor, answer: Plain, signature: Signature | None,

@@ -213,7 +213,11 @@ def _task(body: PlainDict, known: Known) -> Said:
 
 def _answered(body: PlainDict, known: Known) -> Said:
     more = beside(
-        {name: value for name, value in body.items() if name not in ("task", "answer", "closes", "retry", "rejects")}
+        {
+            name: value
+            for name, value in body.items()
+            if name not in ("task", "answer", "closes", "retry", "rejects")
+        }
     )
     word = "rejected by the second person" if body.get("rejects") is True else "answered"
     what = f"Task {body.get('task')} {word}" + (f" ({more})" if more else "")
@@ -338,7 +342,7 @@ _SAID: dict[str, Reader] = {
     "evidence_kept": _evidence,
     "expiry_set": _plain_words("Expiry date set, counted from '{after}'", "expires"),
     "note_added": _plain_words("Note", "text"),
-    "engine_recovered": _plain_words("System started again", "text"),
+    "engine_recovered": _plain_words("No system from {away_since} to {away_until}", "text"),
     "safe_asked": _plain_words("{unit}: safe state '{safe}' asked"),
     "safe_reached": _plain_words("{unit}: safe state '{safe}' reached"),
     "safe_failed": _plain_words("{unit}: safe state '{safe}' not confirmed", reason="sentence"),

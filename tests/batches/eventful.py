@@ -210,7 +210,8 @@ def _late(run: Run) -> None:
 
 
 def _recovered() -> Decision:
-    yield Draft("engine_recovered", {"text": "The system was down for 2 hours."})
+    away = {"away_since": "2026-11-29T08:00:00.000000Z", "away_until": "2026-11-29T10:00:00.000000Z"}
+    yield Draft("engine_recovered", away)
 
 
 def _fails(run: Run, path: str) -> None:

@@ -124,7 +124,7 @@ def test_a_scan_of_another_patient_is_found() -> None:
     number = first(events(), "step_done", reply="KWDEMO126000001U").number
     (sentence,) = found(changed(events(), number, saying(reply="KWDEMO126000002W")))
     assert sentence.startswith(f"{number}: The reply to task B-26-0001-T")
-    assert "The label scanned (KWDEMO126000002W) is not the one expected" in sentence
+    assert "The label scanned (KWDEMO126000002W) is not the chain-of-identity label" in sentence
 
 
 def test_a_scan_of_another_patient_is_found_though_the_task_was_forged_with_it() -> None:
@@ -134,7 +134,7 @@ def test_a_scan_of_another_patient_is_found_though_the_task_was_forged_with_it()
     expecting = {**task, "content": {**dict_in(task, "content"), "expects": "text:KWDEMO126000002W"}}
     forged = changed(events(), asked.number, saying(tasks=[expecting]))
     (sentence,) = found(changed(forged, number, saying(reply="KWDEMO126000002W")))
-    assert "The label scanned (KWDEMO126000002W) is not the one expected" in sentence
+    assert "The label scanned (KWDEMO126000002W) is not the chain-of-identity label" in sentence
 
 
 def test_a_record_that_words_its_tasks_and_deviations_otherwise_still_conforms() -> None:
