@@ -11,7 +11,7 @@ import structlog
 from fastapi import Depends, FastAPI
 
 from batches.entries import moment, stamp
-from batches.errors import RecordError
+from batches.errors import RecordError, StoreError
 from devices.base import Device
 from devices.drivers import make
 from devices.plant import Plant, load
@@ -75,13 +75,15 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     await asyncio.to_thread(settings.folder.mkdir, parents=True, exist_ok=True)
     plant = load(settings.plant)
     async with AsyncExitStack() as stack:
-        store = await asyncio.to_thread(DatabaseStore, settings.database_url)
+        failed: asyncio.Future[StoreError] = asyncio.get_running_loop().create_future()
+        store = await asyncio.to_thread(_store, settings, failed)
         stack.push_async_callback(asyncio.to_thread, store.close)
         clock = await _clock(settings, await asyncio.to_thread(latest, store), stack)
         clock.activity.commits = store.pending
         devices = _equipment(settings, plant, clock)
         stack.push_async_callback(devices.close)
         engine = Engine(store, clock, devices, plant)
+        failed.add_done_callback(lambda failure: engine.on_crash(failure.result()))
         engine.historian = historian = await asyncio.to_thread(
             Historian, historian_url(settings.database_url)
         )
@@ -112,6 +114,16 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
     finally:
         await asyncio.to_thread(crowd.close)
         await asyncio.to_thread(store.close)
+
+
+def _store(settings: Settings, failed: "asyncio.Future[StoreError]") -> DatabaseStore:
+    """The record. Blocking. `failed` tells when it can no longer be written, even if nobody tries to."""
+    loop = failed.get_loop()
+
+    def tell(failure: StoreError) -> None:
+        loop.call_soon_threadsafe(failed.set_result, failure)
+
+    return DatabaseStore(settings.database_url, on_failure=tell)
 
 
 def _equipment(settings: Settings, plant: Plant, clock: ProcessClock) -> PlantEquipment:

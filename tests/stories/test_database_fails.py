@@ -37,9 +37,10 @@ def stands_still(staff: Staff, number: str, *words: str) -> None:
         note = staff.post("olga", f"/batches/{number}/notes", {"text": "Is anybody there?"})
         said = sentence(note, 503)
         assert [word for word in words if word not in said] == [], said
-    health = staff.place.http.get("/healthz")
-    assert (health.status_code, health.json()["ok"]) == (503, False)
-    assert "start Kweek again" in health.json()["problem"]
+    eventually(lambda: staff.place.http.get("/healthz").status_code == 503, "the news at /healthz")
+    health = staff.place.health()
+    assert health["ok"] is False
+    assert "start Kweek again" in health["problem"]
 
 
 def go_on(staff: Staff, number: str, noted: list[str]) -> None:
