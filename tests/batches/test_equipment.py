@@ -84,7 +84,9 @@ def test_only_the_batch_that_has_a_unit_gives_it_back() -> None:
 
 
 def test_a_repair_does_not_make_a_dirty_unit_clean() -> None:
-    out: Command = lambda state: take_out(state, "pump fault", ANNA)  # noqa: E731
+    def out(state: UnitState) -> tuple[Draft, ...]:
+        return take_out(state, "pump fault", ANNA)
+
     dirty = after(
         exclusive,
         given_to("B-1"),

@@ -52,7 +52,7 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(new_town: Town) -> No
         checked.append(kept)
         return real(password, kept)
 
-    passwords._hash.verify_and_update = watched  # type: ignore[method-assign]  the real check, counted
+    passwords._hash.verify_and_update = watched  # pyright: ignore[reportAttributeAccessIssue]  the real check, counted
     assert new_town.sign_in("nobody", "whatever it is").status_code == 401
     assert len(checked) == 1
     assert str(checked[0]).startswith("$argon2id$")
