@@ -15,7 +15,7 @@ from batches.new_values import check_added, formula_value, parameter_value
 from batches.phases import lookup
 from batches.plain import Plain, PlainDict, list_in, text_in
 from batches.procedure import find, walk_nodes
-from batches.recipe import PhaseCall
+from batches.recipe import Choice, PhaseCall
 from batches.recipe_reader import phase_call
 from batches.record import BatchState, Departure
 from batches.steps import decode, plain
@@ -166,6 +166,7 @@ def _not_started(state: BatchState, path: str) -> PhaseCall:
     call = _find(state, path)
     if path in state.progress.started:
         raise Refused(f"'{path}' has started; only a phase not yet started can be skipped or changed.")
+    _still_to_come(state, path)
     if lookup(call.phase, call.version).verifies_identity:
         raise Refused(f"'{path}' verifies identity; it can be neither skipped nor changed.")
     return call
@@ -186,8 +187,31 @@ def _check_phase(state: BatchState, change: PlainDict) -> None:
     check_added(state, call, path)
 
 
+def _still_to_come(state: BatchState, path: str) -> None:
+    """Refuse what nobody will come by again: an element that has ended, an earlier round, another option."""
+    parts, progress = path.split("/"), state.progress
+    for count in range(1, len(parts)):
+        above, below = "/".join(parts[:count]), parts[count]
+        name, _, round_ = above[:-1].rpartition("[") if above.endswith("]") else (above, "", "")
+        gone = above in progress.finished or name in progress.finished or name in progress.skipped
+        if gone or (round_ and int(round_) != progress.iteration.get(name, int(round_))):
+            raise Refused(f"'{above}' has ended; nothing in it can be changed any more.")
+        if above in progress.chosen and not _is_chosen(state, above, below):
+            raise Refused(f"'{above}' took another option; '{path}' will not be run.")
+
+
+def _is_chosen(state: BatchState, choice: str, name: str) -> bool:
+    node = find(state.known_recipe().procedure, choice, state.progress)
+    if not isinstance(node, Choice):
+        return True
+    taken = node.options[state.progress.chosen[choice]][1]
+    inside = (path.removeprefix(f"{choice}/") for path, _ in walk_nodes(taken, choice, state.progress))
+    return name in {path.split("/")[0] for path in inside}
+
+
 def _may_insert(state: BatchState, after: str) -> None:
     _find(state, after)
+    _still_to_come(state, after)
     up = after.split("/")[0]
     order = [
         path
@@ -235,14 +259,14 @@ def correct(
     if not reason.strip():
         raise BadInput("A correction needs a reason (Annex 11 clause 9); say what was wrong.")
     body = entry.content()
-    old = body.get("reply", body.get("answer", body.get("text")))
-    if plain(decode(new)) == old:
+    old, value = _now(body, entry, later), _read(new)
+    if value == old:
         raise BadInput(
             f"The correction of entry {entry.number} says the same as before; enter the right value."
         )
     affected = [*_affected(state, entry, later)]
     yield Draft("corrected", {
-        "entry": entry.number, "old": old, "new": plain(decode(new)), "reason": reason, "affected": affected,
+        "entry": entry.number, "old": old, "new": value, "reason": reason, "affected": affected,
     }, actor)  # fmt: skip
     if affected:
         numbers = ", ".join(map(str, affected))
@@ -250,6 +274,22 @@ def correct(
         yield deviation(
             state, "major", sentence, text_in(body, "path") if "path" in body else "", entry.number
         )
+
+
+def _now(body: PlainDict, entry: Entry, later: Sequence[Entry]) -> Plain:
+    """What the entry says by now: what it said, or what it was last corrected to."""
+    said = body.get("reply", body.get("answer", body.get("text")))
+    for other in later:
+        if other.kind == "corrected" and other.content().get("entry") == entry.number:
+            said = other.content().get("new")
+    return said
+
+
+def _read(new: Plain) -> Plain:
+    try:
+        return plain(decode(new))
+    except RecordError as error:
+        raise BadInput(f"The right value cannot be read: {error.__cause__ or error}") from error
 
 
 def _affected(state: BatchState, entry: Entry, later: Sequence[Entry]) -> Iterator[int]:

@@ -112,11 +112,18 @@ def join(prefix: str, name: str) -> str:
 
 def _sequence(body: tuple[Node, ...], prefix: str, progress: Progress) -> Walk:
     for node in body:
-        for part in (node, *progress.added.get(join(prefix, node.name), ())):
+        for part in _with_added(node, prefix, progress):
             walk = _walk(part, prefix, progress)
             if not walk.done:
                 return walk
     return DONE
+
+
+def _with_added(node: Node, prefix: str, progress: Progress) -> Iterator[Node]:
+    """A node and what departures put after it, and after that."""
+    yield node
+    for added in progress.added.get(join(prefix, node.name), ()):
+        yield from _with_added(added, prefix, progress)
 
 
 def _walk(node: Node, prefix: str, progress: Progress) -> Walk:
@@ -208,7 +215,7 @@ def find(body: tuple[Node, ...], path: str, progress: Progress) -> Node:
 def walk_nodes(body: tuple[Node, ...], prefix: str, progress: Progress) -> Iterator[tuple[str, Node]]:
     """Every node with its path, over all branches and the iterations begun (at least the first)."""
     for node in body:
-        for part in (node, *progress.added.get(join(prefix, node.name), ())):
+        for part in _with_added(node, prefix, progress):
             yield from _walk_node(part, prefix, progress)
 
 
@@ -236,7 +243,7 @@ def lies_in(
 ) -> tuple[tuple[str, int], ...]:
     """The parallels that an element lies in, from outside in, each with the number of its branch."""
     for node in body:
-        for part in (node, *progress.added.get(join(prefix, node.name), ())):
+        for part in _with_added(node, prefix, progress):
             at = join(prefix, part.name)
             if path.startswith((f"{at}/", f"{at}[")):
                 return _lies_in(part, path, progress, at)

@@ -10,10 +10,9 @@ from batches import commands
 from batches.entries import SYSTEM, Actor
 from batches.errors import BadInput, KweekError, NotPermitted, RecordError, Refused
 from batches.plain import dict_in, text_in
-from batches.quantities import parse
 from batches.recipe_reader import read
 from batches.states import COMMANDS, Command
-from batches.steps import Ask, Role, plain
+from batches.steps import Ask, Role
 from tests.batches.eventful import harvests, small, small_recipe, until, waits
 from tests.batches.running import Run, good
 
@@ -219,7 +218,7 @@ def test_a_repeat_that_is_exhausted_goes_on_with_a_deviation_and_a_choice_takes_
     assert (finished["iterations"], finished["satisfied"], finished["inputs"]) == (
         3,
         False,
-        {"n": plain(parse("2"))},
+        {"n": 2},
     )
     assert [(found.severity, found.path) for found in run.state.deviations.values()] == [
         ("major", "Grow/Op/Rounds")
