@@ -6,7 +6,7 @@ import pytest
 
 from tests.stories.place import Place, eventually, sentence
 from tests.stories.recipes import TUTORIAL
-from tests.stories.staff import Staff
+from tests.stories.staff import Batch, Staff
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -49,6 +49,6 @@ def test_a_clock_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
     place.look_back()
 
 
-def _asked(staff: Staff, number: str) -> dict[str, object] | None:
+def _asked(staff: Staff, number: str) -> Batch | None:
     batch = staff.batch(number)
     return batch if any((phase["step"] or {}).get("step") == "Set" for phase in batch["running"]) else None
