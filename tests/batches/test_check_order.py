@@ -153,6 +153,7 @@ language: 1
 version: 1
 title: Times
 product: {name: Nothing, kind: intermediate}
+formula: {x: {value: true, assumed: true}}
 units: {desk: desk}
 samples: {count: {turnaround: 1 h, tests: {n: {kind: text}}}}
 procedure:
@@ -170,9 +171,17 @@ def soak(least: str, most: str, limit: str = "", name: str = "soak") -> str:
     return f"{{soak@1: {{least: {least}, most: {most}}}, as: {name}, {HELD}{within}}}"
 
 
+def limited(least: str, most: str, within: str) -> str:
+    """`soak` as a, with time limits of any form."""
+    return f"{{soak@1: {{least: {least}, most: {most}}}, as: a, {HELD}, then_within: {within}}}"
+
+
 def wait(limit: str = "") -> str:
     within = f", then_within: {{at_most: {limit}}}" if limit else ""
     return f"{{record@1: {{text: wait}}, {HELD}{within}}}"
+
+
+B, C = soak("3 h", "4 h", name="b"), f"{{record@1: {{text: wait}}, as: c, {HELD}}}"
 
 
 @pytest.mark.parametrize(
@@ -219,8 +228,52 @@ def wait(limit: str = "") -> str:
             ["time-limit-at-risk"],
         ),
         ([wait(), wait("1 h")], ["time-limit"]),
+        ([limited("1 h", "2 h", "{to: c, at_most: 3 h}"), B, C], []),
+        ([limited("1 h", "2 h", "{to: c, at_most: 179 min}"), B, C], ["time-limit"]),
+        ([limited("1 h", "2 h", "{to: c, at_least: 4 h}"), B, C], []),
+        ([limited("1 h", "2 h", "{to: c, at_least: 241 min}"), B, C], ["time-limit"]),
+        ([limited("1 h", "2 h", "{to: c, at_least: 3.5 h, at_most: 4 h}"), B, C], []),
+        ([limited("1 h", "2 h", "{to: c, from: start, at_most: 4 h}"), B, C], []),
+        ([limited("1 h", "2 h", "{to: c, from: start, at_most: 239 min}"), B, C], ["time-limit"]),
+        ([limited("1 h", "2 h", "{to: c, from: start, at_least: 361 min}"), B, C], ["time-limit"]),
+        ([limited("1 h", "2 h", "{from: start, at_most: 1 h}"), B], []),
+        ([limited("1 h", "2 h", "{from: start, at_most: 59 min}"), B], ["time-limit"]),
+        ([limited("1 h", "1 h", "[{from: start, at_least: 1 h}, {to: c, at_most: 3 h}]"), B, C], []),
+        ([limited("1 h", "1 h", "[{from: start, at_least: 61 min}, {to: c, at_most: 2 h}]"), B, C], ["time-limit", "time-limit"]),
+        # each can be met, but not both: b begins after 2 h, takes 3 h, and c begins after 4 h
+        (
+            [
+                limited("1 h", "1 h", "[{to: b, at_least: 2 h}, {to: c, at_most: 4 h}]"),
+                f"{{record@1: {{text: pause}}, as: pause, {HELD}}}", B, C,
+            ],
+            ["time-limit", "time-limit"],
+        ),
+        (
+            [f"{{parallel: P, branches: [[{limited('1 h', '2 h', '{to: c, at_most: 1 h}')}], [{B}]]}}", C],
+            ["time-limit-at-risk"],
+        ),
+        (
+            [limited("1 h", "2 h", "{to: c, at_most: 2 h}"), f"{{repeat: R, at_most: 2, until: true, body: [{B}, {C}]}}"],
+            [],
+        ),
+        (
+            [limited("1 h", "2 h", "{to: c, at_most: 2 h}"), B, f"{{repeat: R, at_most: 2, until: $x, body: [{C}]}}"],
+            ["time-limit"],
+        ),
+        (
+            [f"{{repeat: R, at_most: 2, until: $x, body: [{limited('1 h', '2 h', '{to: c, at_most: 2 h}')}]}}", B, C],
+            ["time-limit"],
+        ),
+        (
+            [f"{{repeat: R, at_most: 2, until: $x, body: [{limited('1 h', '2 h', '{to: c, at_most: 2 h}')}, {B}, {C}]}}"],
+            ["time-limit"],
+        ),
+        (
+            [f"{{parallel: P, branches: [[{limited('1 h', '2 h', '{to: c, at_most: 9 h}')}], [{C}]]}}"],
+            ["time-limit"],
+        ),
     ],
-)
+)  # fmt: skip
 def test_time_limits(phases: list[str], found: list[str]) -> None:
     text = HEAD + "".join(f"          - {phase}\n" for phase in phases)
     findings = check(read(text, "times.yaml"), PHASES)
