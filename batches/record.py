@@ -20,7 +20,7 @@ from batches.recipe import PhaseCall, Recipe
 from batches.recipe_reader import from_content, phase_call
 from batches.states import ENDED, STATES, State
 from batches.steps import Value, decode
-from batches.time_limits import RunningLimit, ends, lost, read_counted, replaces
+from batches.time_limits import RunningLimit, counting, ends, lost, read_counted
 
 
 @dataclass(slots=True)
@@ -106,6 +106,13 @@ class Departure:
     status: str = "requested"
     people: list[str] = field(default_factory=list[str])
     confirm_by: datetime | None = None
+    overdue: bool = False
+    """It was not confirmed in time, and the record says so."""
+
+    @property
+    def wakes(self) -> datetime | None:
+        """When somebody must be told that it is not confirmed; None if nobody must."""
+        return None if self.overdue else self.confirm_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +187,12 @@ class BatchState:
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more happens to the batch by itself: it has ended, no material of it is in care,
+        and no departure waits to be confirmed in time."""
+        return self.ended and not self.units and all(d.wakes is None for d in self.departures.values())
 
     def known_recipe(self) -> Recipe:
         if self.recipe is None:
@@ -305,7 +318,7 @@ def _phase_started(state: BatchState, entry: Entry, body: PlainDict) -> None:
     )  # fmt: skip
     procedure = state.known_recipe().procedure
     state.time_limits = [one for one in state.time_limits if not ends(one, path, procedure, state.progress)]
-    _count(state, read_counted(path, "start", body))
+    state.time_limits = counting(state.time_limits, read_counted(path, "start", body))
 
 
 def _phase_finished(state: BatchState, entry: Entry, body: PlainDict) -> None:
@@ -318,13 +331,7 @@ def _phase_finished(state: BatchState, entry: Entry, body: PlainDict) -> None:
     results = cast("Mapping[str, Value]", decode(dict_in(body, "results")))
     for name in list_in(body, "names"):
         state.progress.values[cast("str", name)] = results
-    _count(state, read_counted(path, "end", body))
-
-
-def _count(state: BatchState, begun: list[RunningLimit]) -> None:
-    """Limits begin to count, each in the place of the one of an earlier round."""
-    kept = [old for old in state.time_limits if not any(replaces(new, old) for new in begun)]
-    state.time_limits = [*kept, *begun]
+    state.time_limits = counting(state.time_limits, read_counted(path, "end", body))
 
 
 def _time_limit_exceeded(state: BatchState, entry: Entry, body: PlainDict) -> None:
@@ -531,6 +538,13 @@ def _departure_decided(state: BatchState, entry: Entry, body: PlainDict) -> None
         _amend(state, found.change)
 
 
+def _departure_overdue(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    found = state.departures.get(text_in(body, "id"))
+    if found is None or found.status != "applied_unconfirmed":
+        raise RecordError(f"no departure {body.get('id')} waits for its confirmation")
+    found.overdue = True
+
+
 def _left_out(state: BatchState, path: str) -> None:
     """What is left out is no longer waited for."""
     state.time_limits = [one for one in state.time_limits if not lost(one, path)]
@@ -627,6 +641,7 @@ HANDLERS: dict[str, Handler] = {
     "deviation_closed": _deviation_closed,
     "departure_requested": _departure_requested,
     "departure_decided": _departure_decided,
+    "departure_overdue": _departure_overdue,
     "corrected": _corrected,
     "excursion_started": _excursion_started,
     "excursion_ended": _excursion_ended,

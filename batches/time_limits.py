@@ -89,8 +89,12 @@ def read_counted(path: str, of: str, body: PlainDict) -> list[RunningLimit]:
     ] if "limits" in body else []  # fmt: skip
 
 
-def replaces(new: RunningLimit, old: RunningLimit) -> bool:
-    """Whether a limit takes the place of one from an earlier round of the same phase."""
+def counting(before: list[RunningLimit], begun: list[RunningLimit]) -> list[RunningLimit]:
+    """The limits that count once some have begun: each in the place of the one of an earlier round."""
+    return [*(old for old in before if not any(_replaces(new, old) for new in begun)), *begun]
+
+
+def _replaces(new: RunningLimit, old: RunningLimit) -> bool:
     same = (new.of, new.to) == (old.of, old.to)
     return same and without_rounds(new.since) == without_rounds(old.since)
 

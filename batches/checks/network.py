@@ -86,8 +86,8 @@ class Network:
                 yield bound.limit, not alone
 
     def missed(self) -> "Iterator[tuple[Limit, float]]":
-        """The limits whose most is missed if all begins as soon as it can, and by how many seconds. (Of the
-        least nothing can be said: what people need is not known, so that all may take longer.)"""
+        """The limits whose most is missed if all begins as soon as it can, and by how many seconds. Of the
+        least nothing can be said: what people need is not known, so that all may take longer."""
         for bound in self.bounds:
             late = self.earliest[bound.then] - self.earliest[bound.first] - bound.seconds
             if bound.limit is not None and bound.seconds > 0 and late > _ROUNDING:

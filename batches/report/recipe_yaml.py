@@ -14,7 +14,7 @@ from batches.recipe import Recipe
 ORDER = (
     "recipe", "language", "version", "title", "product", "notes", "formula", "materials", "units", "samples",
     "specification", "procedure",
-    "unit_procedure", "operation", "parallel", "choice", "repeat", "calculate", "name", "class", "kind", "value",
+    "unit_procedure", "operation", "parallel", "choice", "repeat", "calculate", "name", "from", "to", "class", "kind", "value",
     "unit", "also", "low", "high", "at_least", "at_most", "equals", "critical", "limits", "if", "until", "as", "hold",
     "then_within", "operations", "phases", "branches", "when", "then", "otherwise", "body", "method", "sample",
     "tests", "turnaround", "volume", "blocking", "source", "assumed",
