@@ -71,8 +71,8 @@ def decide(
 
 
 def _status(found: Departure, approve: bool, actor: Actor) -> str:
-    if actor.id in found.people and found.status == "requested":
-        raise NotPermitted(f"{found.id} needs another person than the one who asked for it.")
+    if actor.id in found.people and found.status in ("requested", "applied_unconfirmed"):
+        raise NotPermitted(f"{found.id} needs another person than those who asked for it and applied it.")
     quality = actor.role in ("qa", "qp")
     match found.status:
         case "requested" if not approve and actor.role in MAY_COUNTERSIGN:
@@ -87,6 +87,29 @@ def _status(found: Departure, approve: bool, actor: Actor) -> str:
             raise NotPermitted(f"{found.id} is decided by quality assurance; your role is {actor.role}.")
         case status:
             raise Refused(f"{found.id} is {status}; it cannot be decided again.")
+
+
+def overdue(state: BatchState, now: datetime) -> Decision:
+    """Say of each urgent departure that quality assurance did not confirm it in time; of each once."""
+    for found in [each for each in state.departures.values() if _is_overdue(each, now)]:
+        yield from miss(state, found.id, now)
+
+
+def miss(state: BatchState, identity: str, now: datetime) -> Decision:
+    """Say that a departure was not confirmed in time. Raises Refused if it was, or if this was said before."""
+    found = state.departures.get(identity)
+    if found is None or found.confirm_by is None or not _is_overdue(found, now):
+        raise Refused(f"{identity} waits for no confirmation that is overdue, or it was said before.")
+    due = stamp(found.confirm_by)
+    yield Draft("departure_overdue", {"id": identity, "due": due})
+    sentence = (
+        f"Departure {identity} was applied as urgent and not confirmed by quality assurance until {due}."
+    )
+    yield deviation(state, "major", sentence, _path(found.change))
+
+
+def _is_overdue(found: Departure, now: datetime) -> bool:
+    return (wakes := found.wakes) is not None and now >= wakes
 
 
 def _path(change: PlainDict) -> str:

@@ -91,6 +91,10 @@ def _departure_decided(state: BatchState, entry: Entry, body: PlainDict, before:
     return departures.decide(state, text_in(body, "id"), approve, reason, entry.actor, entry.recorded_at)
 
 
+def _overdue(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    return departures.miss(state, text_in(body, "id"), entry.recorded_at)
+
+
 def _closed(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
     return departures.close_deviation(state, text_in(body, "id"), text_in(body, "conclusion"), entry.actor)
 
@@ -117,6 +121,7 @@ _DECIDERS: dict[str, Decider] = {
     "step_in_doubt": _in_doubt,
     "departure_requested": _requested,
     "departure_decided": _departure_decided,
+    "departure_overdue": _overdue,
     "deviation_closed": _closed,
     "corrected": _corrected,
 }

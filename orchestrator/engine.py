@@ -205,7 +205,7 @@ class Engine:
             number = stream.removeprefix("batch/")
             self.numbers.add(number)
             state = fold(self.store.read(stream))
-            if not state.ended or state.units:
+            if not state.settled:
                 self.batches[number] = state
         self._commission()
 

@@ -34,7 +34,7 @@ from orchestrator.engine import Engine, Part
 from orchestrator.performing import Performer
 from orchestrator.replying import Replying
 from orchestrator.store.port import Submission
-from orchestrator.watching import watch_hold, watch_limits, watch_time_limits
+from orchestrator.watching import watch_confirmations, watch_hold, watch_limits, watch_time_limits
 
 UNDECIDED = ("failed", "in_doubt", "reconcile")
 """Tasks that keep a unit procedure held until they are answered."""
@@ -97,7 +97,8 @@ class BatchRunner:
         for path, at in [*self.state.elements.items()]:
             if path and at not in ENDED:
                 self._begin(path)
-        self.engine.spawn(watch_time_limits(self), f"{self.state.number} watch_time_limits")
+        for watch in (watch_time_limits, watch_confirmations):
+            self.engine.spawn(watch(self), f"{self.state.number} {watch.__name__}")
         while True:
             signal = self.signal
             if commands.settled(self.state):

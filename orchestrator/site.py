@@ -50,7 +50,7 @@ class Site:
         for state in [*self.engine.batches.values()]:
             if away is not None and away[1] - away[0] > OUTAGE:
                 self._reconcile(state, *away)
-            if not state.ended or state.units:  # what is in care is asked about until it is disposed of
+            if not state.settled:  # what is in care is asked about until it is disposed of
                 self._run(state)
 
     def _reconcile(self, state: BatchState, since: datetime, until: datetime) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from batches import commands
+from batches import commands, departures
 from batches.commands import Decision
 from batches.entries import Draft, stamp
 from batches.errors import BadInput
@@ -113,6 +113,18 @@ async def watch_time_limits(runner: "BatchRunner") -> None:
             await runner.change(signal)
         elif not await clock.wait(asyncio.shield(signal), wakes):
             runner.commit(commands.pass_limits(runner.state, clock.now()))
+
+
+async def watch_confirmations(runner: "BatchRunner") -> None:
+    """Say when quality assurance did not confirm an urgent departure in time; also once the batch has ended."""
+    clock, state = runner.engine.clock, runner.state
+    while not state.settled:
+        signal = runner.signal
+        wakes = min((one.wakes for one in state.departures.values() if one.wakes is not None), default=None)
+        if wakes is None:
+            await runner.change(signal)
+        elif not await clock.wait(asyncio.shield(signal), wakes):
+            runner.commit(departures.overdue(state, clock.now()))
 
 
 async def watch_hold(runner: "BatchRunner", path: str, node: UnitProcedure) -> None:

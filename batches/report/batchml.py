@@ -211,6 +211,7 @@ _KINDS: Mapping[str, Kind] = {
     "deviation_closed": ("General", "Other", "Deviation"),
     "departure_requested": ("General", "Other", "Departure"),
     "departure_decided": ("General", "Other", "Departure"),
+    "departure_overdue": ("General", "Other", "Departure"),
     "corrected": ("Operator", "Modification", ""),
     "excursion_started": ("Alarm", "Process", ""),
     "excursion_ended": ("Alarm", "Process", ""),

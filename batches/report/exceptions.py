@@ -123,7 +123,7 @@ def _interrupted(entry: Entry) -> bool:
 
 SECTIONS: Sequence[tuple[str, str, Wanted]] = (
     ("Deviations", "Quality records opened for this batch.", _kinds("deviation_opened", "deviation_closed")),
-    ("Departures", "Authorised changes to the recipe for this batch.", _kinds("departure_requested", "departure_decided")),
+    ("Departures", "Authorised changes to the recipe for this batch.", _kinds("departure_requested", "departure_decided", "departure_overdue")),
     ("Corrections", "Values changed after they were entered; the earlier value stays.", _kinds("corrected")),
     ("Failed, doubtful and repeated actions", "What equipment did not do, or nobody knew it did.", _troubled),
     (

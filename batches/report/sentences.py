@@ -326,6 +326,7 @@ _SAID: dict[str, Reader] = {
     "deviation_closed": _plain_words("Deviation {id} closed", "conclusion"),
     "departure_requested": _requested,
     "departure_decided": _decided,
+    "departure_overdue": _plain_words("Departure {id} not confirmed by {due}"),
     "corrected": _corrected,
     "refused": _plain_words("Refused: {what}", reason="sentence"),
     "time_limit_exceeded": _plain_words(

@@ -17,13 +17,13 @@ OPERATOR, SECOND = Actor("person", "p-a", "operator"), Actor("person", "p-b", "s
 QUALITY = Actor("person", "p-q", "qa")
 
 
-def asked(*, urgent: bool) -> tuple[Run, BatchState, str]:
-    """A batch in which the operator asks for a departure."""
+def asked(*, urgent: bool, by: Actor = OPERATOR) -> tuple[Run, BatchState, str]:
+    """A batch in which somebody, the operator unless said, asks for a departure."""
     text = (ROOT / "batches" / "recipes" / "cart-autologous.yaml").read_text(encoding="utf-8")
     batch = Run(read(text, "cart")).start()
     name, parameter = next(iter(batch.state.known_recipe().formula.items()))
     change: PlainDict = {"kind": "formula", "name": name, "value": _other(parameter.value)}
-    run(batch.state, request(batch.state, change, "because", urgent, OPERATOR, batch.now), batch.now)
+    run(batch.state, request(batch.state, change, "because", urgent, by, batch.now), batch.now)
     return batch, batch.state, next(iter(batch.state.departures))
 
 
