@@ -253,7 +253,7 @@ def test_a_unit_procedure_cannot_begin_without_its_unit() -> None:
 def test_steps_are_asked_with_keys_of_their_own_and_absolute_due_times() -> None:
     run = small()
     asked = [entry for entry in run.entries if entry.kind == "step_asked"]
-    assert len({entry.content()["command"] for entry in asked}) == len(asked)
+    assert len({text_in(entry.content(), "command") for entry in asked}) == len(asked)
     armed = [e for e in asked if text_in(dict_in(e.content(), "step"), "step") in ("Wait", "First")]
     assert armed
     assert all(entry.content()["dues"] for entry in armed)

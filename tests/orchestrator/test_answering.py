@@ -96,13 +96,13 @@ def values(cells: str) -> dict[str, Plain]:
 
 
 async def refused(
-    town: Town, error: type[KweekError], match: str, answer: Plain, name: str = "", **more: object
+    town: Town, error: type[KweekError], match: str, answer: Plain, name: str = "", late: Late | None = None
 ) -> None:
     """An answer that is refused: kept in the record, and nothing else changes."""
     (task,) = town.tasks.values()
     before, answers = len(town.entries), list(task.answers)
     with pytest.raises(error, match=match):
-        await town.say(task, answer, name, **more)
+        await town.say(task, answer, name, late=late)
     assert [entry.kind for entry in town.entries[before:]] == ["refused"]
     assert (town.tasks, task.answers) == ({task.id: task}, answers)
 
