@@ -26,6 +26,9 @@ from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
 EARLY = timedelta(seconds=1)
 """A timer may fire this much before its due time, as clocks are read to different precision."""
 
+NOTICE = timedelta(minutes=1)
+"""How long saying that something has passed may take."""
+
 
 class Unlawful(RecordError):
     """An entry that the rules do not allow where it stands."""
@@ -193,6 +196,17 @@ def unsettled(state: BatchState) -> Iterator[tuple[int, str]]:
                     found.entry,
                     f"The departure {found.id} was applied, and quality assurance never confirmed it.",
                 )
+        yield from _unsaid(state)
+
+
+def _unsaid(state: BatchState) -> Iterator[tuple[int, str]]:
+    """Time limits that passed before the batch ended, and of which nothing was said."""
+    for limit in state.time_limits:
+        if limit.wakes is not None and state.ended_at is not None and limit.wakes + NOTICE < state.ended_at:
+            yield (
+                state.entries,
+                f"The time limit after {limit.origin} passed at {limit.due}, and nobody was told.",
+            )
 
 
 def _discarded(state: BatchState, entry: Entry, body: PlainDict) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batches import commands
+from batches import commands, departures
 from batches.conformance import conform
 from batches.entries import Entry, stamp
 from batches.errors import BadInput, Refused
@@ -19,8 +19,8 @@ from batches.recipe_reader import read
 from batches.record import fold
 from batches.report.words import limits_text
 from batches.time_limits import RunningLimit, counted, counting, ends, spoken, target
-from tests.batches.eventful import SMALL, harvests
-from tests.batches.running import START, Run
+from tests.batches.eventful import SMALL, command, harvests, settle
+from tests.batches.running import START, Run, person
 from tests.batches.tampering import changed, without
 
 HOUR = timedelta(hours=1)
@@ -216,6 +216,38 @@ def test_the_verifier_finds_what_was_said_or_left_out_wrongly() -> None:
         return replace(entry, body=body)
 
     assert "'due' should be" in conform(changed(entries, said, later)).findings[0].sentence
+
+
+def test_a_batch_that_ended_with_a_limit_passed_and_unsaid_is_found() -> None:
+    run = Run(edited(LIMIT, "then_within: {at_most: 90 min, to: inoculate}"), harvests).start()
+    until(run, "receipt")
+    run.now += 4 * HOUR
+    command(run, "abort", "the power is gone")
+    settle(run, "Receipt")
+    settle(run, "")
+    (found,) = conform(run.entries).findings
+    assert found.sentence.startswith("The time limit after the end of 'Receipt/Clear/clear_line' passed at")
+
+
+@pytest.mark.parametrize(
+    ("to", "sentence"),
+    [
+        ("nowhere", "no phase 'nowhere'"),
+        ("clear_line", "'clear_line' has begun already; no time can run to it"),
+    ],
+)
+def test_a_phase_that_is_added_limits_no_time_to_what_cannot_come(to: str, sentence: str) -> None:
+    run = until(Run(edited(LIMIT, ""), harvests).start(), "receipt")
+    added: PlainDict = {
+        "sample@1": {"sample": "count"}, "as": "extra", "hold": {"cannot": "finish"}, "then_within": {"at_most": "1 h", "to": to},
+    }  # fmt: skip
+    change: PlainDict = {"kind": "add", "after": "Receipt/Take in/receipt", "phase": added}
+    with pytest.raises(BadInput, match=sentence):
+        commands.decide(
+            run.state,
+            departures.request(run.state, change, "one more", False, person("supervisor"), run.now),
+            run.now,
+        )
 
 
 def test_a_round_counts_anew() -> None:
