@@ -6,9 +6,12 @@ plain JSON once, so that a phase cannot see more when it runs than when it is ru
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
+from types import UnionType
+from typing import cast, get_args
 
-from batches.errors import RecordError
+from batches.errors import KweekError, RecordError
 from batches.plain import Plain, canonical, from_json
 from batches.steps import PhaseRun, Step, Value, decode, plain
 
@@ -72,12 +75,55 @@ def same_step(number: int, step: Step | None, recorded: Plain) -> None:
 
 
 def advance(run: PhaseRun, reply: Value, *, first: bool = False) -> tuple[Step | None, Mapping[str, Value]]:
-    """The next step of a phase, or None with its results once it has ended."""
+    """The next step of a phase, or None with its results once it has ended.
+
+    Raises what the phase refuses itself, and RecordError for every other mistake in it: a phase that
+    cannot go on holds its own unit procedure and nothing else.
+    """
     try:
-        return (next(run) if first else run.send(reply)), {}
+        return _advanced(run, reply, first)
+    except KweekError:
+        raise
+    except Exception as error:
+        raise _mistake(f"{type(error).__name__}: {error}") from error
+
+
+def _advanced(run: PhaseRun, reply: Value, first: bool) -> tuple[Step | None, Mapping[str, Value]]:
+    try:
+        step = next(run) if first else run.send(reply)
     except StopIteration as stop:
-        results: Mapping[str, Value] | None = stop.value
-        return None, results or {}
+        return None, _results(stop.value)
+    _check_step(step)
+    return step, {}
+
+
+def _results(value: object) -> Mapping[str, Value]:
+    if value is not None and not isinstance(value, Mapping):
+        raise _mistake(f"it returns {value!r}, which are no results.")
+    results = cast("Mapping[str, Value]", value or {})
+    plain(results)  # what no record can hold
+    return results
+
+
+def _check_step(step: Step) -> None:
+    """What a phase made of a wrong reply may have the wrong type: found here, before it is recorded."""
+    if not isinstance(step, get_args(Step)):
+        raise _mistake(f"it asks for {step!r}, which is no step.")
+    for name, known in _typed(type(step)).items():
+        member: object = object.__getattribute__(step, name)
+        if not isinstance(member, known):
+            raise _mistake(f"it asks for a {type(step).__name__} whose {name} is {member!r}.")
+    plain(step)
+
+
+@cache
+def _typed(kind: type[Step]) -> dict[str, type | UnionType]:
+    """The members of a step whose type can be looked at: classes and unions of classes."""
+    return {found.name: found.type for found in fields(kind) if isinstance(found.type, type | UnionType)}
+
+
+def _mistake(what: str) -> RecordError:
+    return RecordError(f"The phase cannot go on after this reply: {what}")
 
 
 def as_recorded(reply: Value) -> Value:
