@@ -125,19 +125,21 @@ def limits_text(body: PlainDict, of: str) -> str:
     """The time limits that begin to count with a phase's start or end, and those its start came too late for."""
     begun = dicts_in(body, "limits") if "limits" in body else []
     missed = dicts_in(body, "late") if "late" in body else []
-    told = [_limit_text(limit, " of its start" if of == "start" else "") for limit in begun]
+    told = [_limit_text(limit, of) for limit in begun]
     return " ".join(
         [*told, *(f"It was due by {_at(late['due'])}, after '{late['since']}'." for late in missed)]
     )
 
 
-def _limit_text(limit: PlainDict, start: str) -> str:
+def _limit_text(limit: PlainDict, of: str) -> str:
     what = f"'{limit['to']}'" if limit["to"] else "The next phase"
-    windows = (
-        f"not within {limit['at_least']}{start}: from {_at(limit['opens'])}" if limit["at_least"] else "",
-        f"within {limit['at_most']}{start}: by {_at(limit['due'])}" if limit["at_most"] else "",
-    )
-    return f"{what} begins {', '.join(part for part in windows if part)}."
+    least, most, origin = limit["at_least"], limit["at_most"], f"after the {of} of this phase"
+    if not least:
+        start = " of the start of this phase" if of == "start" else ""
+        return f"{what} begins within {most}{start}: by {_at(limit['due'])}."
+    if not most:
+        return f"{what} begins at least {least} {origin}: from {_at(limit['opens'])}."
+    return f"{what} begins {least} to {most} {origin}: from {_at(limit['opens'])}, by {_at(limit['due'])}."
 
 
 def _at(moment_text: Plain) -> str:

@@ -140,8 +140,15 @@ def test_the_report_shows_limits_with_the_phase() -> None:
         "due": stamp(START + 2 * HOUR),
     }
     late: PlainDict = {"since": "One/a", "from": "end", "to": "", "due": stamp(START)}
-    assert limits_text({"limits": [window]}, "start") == (
-        "'Two/g' begins not within 1 h of its start: from 2026-11-23 09:00:00, within 2 h of its start: by 2026-11-23 10:00:00."
+    least: PlainDict = {**window, "at_most": "", "due": None}
+    most: PlainDict = {**window, "to": "", "at_least": "", "opens": None}
+    assert limits_text({"limits": [window, least, most]}, "start") == (
+        "'Two/g' begins 1 h to 2 h after the start of this phase: from 2026-11-23 09:00:00, by 2026-11-23 10:00:00. "
+        "'Two/g' begins at least 1 h after the start of this phase: from 2026-11-23 09:00:00. "
+        "The next phase begins within 2 h of the start of this phase: by 2026-11-23 10:00:00."
+    )
+    assert (
+        limits_text({"limits": [most]}, "end") == "The next phase begins within 2 h: by 2026-11-23 10:00:00."
     )
     assert limits_text({"late": [late]}, "start") == "It was due by 2026-11-23 08:00:00, after 'One/a'."
     assert limits_text({}, "end") == ""
