@@ -213,7 +213,7 @@ def test_a_wrong_scan_is_an_identity_mismatch_and_cannot_be_overridden() -> None
         )
         await refused(town, BadInput, "needs 'scan'", {"scan": "  "})
         await town.answer(town.task("scan"))
-        await refused(town, IdentityMismatch, "is not the one expected", {"scan": "BR-02"})
+        await refused(town, IdentityMismatch, "set the material aside", {"scan": "BR-02"})
         await town.to_the_end()
 
     found.run(story)
