@@ -74,9 +74,9 @@ class Place:
     # --- processes --------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Install the first administrator, start both."""
+        """Install the first administrator, start both: the server first, which waits for the plant's clock."""
         self.add_admin()
-        plant, server = self.launch_plant(), self.launch_server()
+        server, plant = self.launch_server(), self.launch_plant()
         self.listens(plant)
         self.listens(server)
 

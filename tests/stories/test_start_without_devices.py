@@ -35,20 +35,6 @@ def test_a_plant_that_is_not_there_at_the_start(tmp_path: Path) -> None:
     place.look_back()
 
 
-def test_a_clock_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
-    """In virtual time the server needs the plant's clock: it waits for it a while and then begins."""
-    place = Place(tmp_path)
-    try:
-        place.add_admin()
-        server = place.launch_server()
-        place.start_plant()
-        place.listens(server)
-        assert place.health()["clock_trouble"] == ""
-    finally:
-        place.close()
-    place.look_back()
-
-
 def _asked(staff: Staff, number: str) -> Batch | None:
     batch = staff.batch(number)
     return batch if any((phase["step"] or {}).get("step") == "Set" for phase in batch["running"]) else None
