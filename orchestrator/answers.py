@@ -14,12 +14,14 @@ from batches import commands, departures, materials
 from batches.commands import Decision
 from batches.entries import Actor, Draft, stamp
 from batches.errors import BadInput, Conflict, KweekError, NotFound, NotPermitted, Refused
+from batches.outcomes import outcome
 from batches.plain import Plain, PlainDict, text_in
 from batches.quantities import from_plain
-from batches.record import BatchState, Task
+from batches.record import BatchState, OpenStep, Task
 from batches.states import COMMANDS, Command
-from batches.steps import Fired, Value, decode, plain
+from batches.steps import Field, Fired, Value, decode, plain
 from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
+from orchestrator.cursor import Cursor
 from orchestrator.engine import Engine, Part
 from orchestrator.executor import BatchRunner
 from orchestrator.replying import Replying
@@ -268,12 +270,25 @@ class Answers:
             submission = self._close(state, body | {"retry": True}, actor, reply=reply)
             cursor.wake()
             return submission
-        value = None if choice == "skip" else decode(answer.get("values"))
+        value = self._outcome(state, task, cursor, None if choice == "skip" else answer.get("values"), choice)
         before = iter((Draft("task_answered", body, actor),))
         return runner.complete(
             cursor, value, actor, kept=reply, before=before,
             more={"decision": choice, "reason": reason, "task": task.id},
         )  # fmt: skip
+
+    def _outcome(self, state: BatchState, task: Task, cursor: Cursor, values: Plain, choice: str) -> Value:
+        """What a person gives as the outcome, once the phase is known to go on with it. Raises BadInput."""
+        phase, step = state.phase(task.path), state.step(task.path)
+        value = None if choice == "skip" else outcome(step.step, values, self._measured(step))
+        cursor.check_outcome(phase, value)
+        return value
+
+    def _measured(self, step: OpenStep) -> Field | None:
+        """How the unit measures the tag that a step reads, if it does."""
+        unit = next((unit for unit in self._engine.plant.units if unit.id == step.unit), None)
+        tag = None if unit is None else unit.tags.get(str(step.step.get("tag", "")))
+        return None if tag is None else Field("quantity", tag.unit, tag.low, tag.high)
 
     def _dispose(
         self, state: BatchState, body: PlainDict, actor: Actor, reply: Replying | None

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import cast
 
 from batches.interpret import advance, replay, same_step
+from batches.outcomes import taken_by
 from batches.phases import begin
 from batches.phases.base import Phase
 from batches.recipe import PhaseCall, UnitProcedure
 from batches.record import OpenPhase
-from batches.steps import Step, Value, decode, plain
+from batches.steps import PhaseRun, Step, Value, decode, plain
 
 
 class Cursor:
@@ -24,7 +25,8 @@ class Cursor:
         self, path: str, call: PhaseCall, node: UnitProcedure, up: str, phase: Phase, open_: OpenPhase
     ) -> None:
         self.path, self.call, self.node, self.up = path, call, node, up
-        self.run = begin(phase, cast("dict[str, Value]", decode(open_.parameters)))
+        self._phase = phase
+        self.run = self._begun(open_)
         self.step: Step | None = None
         self.results: Mapping[str, Value] = {}
         self.held_back: tuple[Value] | None = None
@@ -36,6 +38,13 @@ class Cursor:
         """Give the phase a reply, as it would be read from the record, and take its next step."""
         self.step, self.results = advance(self.run, decode(plain(reply)), first=first)
         return self.step
+
+    def _begun(self, open_: OpenPhase) -> PhaseRun:
+        return begin(self._phase, cast("dict[str, Value]", decode(open_.parameters)))
+
+    def check_outcome(self, open_: OpenPhase, reply: Value) -> None:
+        """Raises BadInput if the phase could not go on with this reply to its step."""
+        taken_by(self._begun(open_), open_.history, reply)
 
     def replay(self, open_: OpenPhase) -> None:
         """Bring the phase to where the record says it is. Raises RecordError if it went another way."""
