@@ -237,7 +237,7 @@ class Answers:
                 return self._dispose(state, body, actor, reply)
             case "prompt":
                 submission = self._close(state, body, actor, reply=reply)
-                answering = self._runner(state).answer_prompt(task, cast("str", value))
+                answering = self._runner(state).answer_prompt(task, cast("str", value), submission.durable)
                 self._engine.spawn(answering, f"{state.number} {task.id}")
                 return submission
             case _:

@@ -18,7 +18,8 @@ class Cursor:
 
     `step` is what the phase waits for; None when it has ended (then `results`). `held_back`: a reply
     that is recorded but not given to the phase, because its unit procedure does not run; in a tuple,
-    as the reply may be None. `recovered`: the step was asked by an engine that is gone.
+    as the reply may be None. `recovered`: what became of the step is still to be said; it was asked by an
+    engine that is gone, or, if `unclear` says why, the device gave no definite answer.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Cursor:
         self.results: Mapping[str, Value] = {}
         self.held_back: tuple[Value] | None = None
         self.recovered = False
+        self.unclear = ""
         self.acting = False
         self._moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

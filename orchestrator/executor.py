@@ -422,7 +422,9 @@ class BatchRunner:
         """Give the unit its last set-points again (idempotent, recorded)."""
         for role in (node.unit, *node.also):
             unit = self.state.units.get(role, "")
-            for tag, value in self.state.set_points.get(unit, {}).items():
+            for tag, value in [*self.state.set_points.get(unit, {}).items()]:
+                if self.state.elements[path] != "Restarting":
+                    return
                 command = command_id(self.state.number, f"{path}!restore/{tag}", self.state.entries, 1)
                 body: PlainDict = {
                     "path": path,
@@ -432,6 +434,8 @@ class BatchRunner:
                     "command": command,
                 }
                 await self.commit(iter((Draft("set_restored", body),))).durable
+                if self.state.elements[path] != "Restarting":  # a hold or abort came meanwhile
+                    return
                 try:
                     await self.engine.equipment.set(unit, tag, cast("Quantity", value), command)
                 except DeviceError as error:
@@ -526,10 +530,10 @@ class BatchRunner:
                 return entry
         return None
 
-    async def answer_prompt(self, task: Task, text: str) -> None:
+    async def answer_prompt(self, task: Task, text: str, durable: "asyncio.Future[None]") -> None:
         """Give a person's answer to the programme that asked, once it is on disk. If it does not get
         there the programme still asks, and the person is asked again."""
-        await self.durable()
+        await asyncio.shield(durable)
         unit, command = text_in(task.content, "unit"), text_in(task.content, "command")
         try:
             await self.engine.equipment.answer_prompt(unit, command, text)

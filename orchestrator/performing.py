@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 LATE = timedelta(seconds=5)
 """A timer that fires later than this says so (the system was down)."""
+STOPPED = "the system stopped while it was under way"
 QUERIES = 5
 """How often a device is asked for the outcome of a command before a person is."""
 
@@ -117,13 +118,16 @@ class Performer:
         if self._by_hand(open_):
             await asyncio.shield(cursor.moved)
             return
-        if not self._runner.runs(cursor) and not self._due_to_say(cursor, step, open_, recovered):
+        if self._stands_still(cursor, step, open_, recovered):
             cursor.recovered = recovered
             await self._runner.change(self._runner.signal)  # nothing moves while it is held
             return
-        cursor.acting = True
+        cursor.acting, cursor.unclear = True, cursor.unclear if recovered else ""
         try:
             await self._runner.durable()
+            if self._stands_still(cursor, step, open_, recovered):  # a hold or abort came meanwhile
+                cursor.recovered = recovered
+                return
             if recovered and not await self._may_act_again(cursor, step, open_):
                 return
             await self._ask_device(cursor, step, open_)
@@ -134,6 +138,9 @@ class Performer:
 
     def _by_hand(self, open_: OpenStep) -> bool:
         return not open_.unit or self._engine.equipment.manual(open_.unit)
+
+    def _stands_still(self, cursor: Cursor, step: Act, open_: OpenStep, recovered: bool) -> bool:
+        return not self._runner.runs(cursor) and not self._due_to_say(cursor, step, open_, recovered)
 
     def _due_to_say(self, cursor: Cursor, step: Act, open_: OpenStep, recovered: bool) -> bool:
         """Whether what became of an intent is said although nothing may move: that it is in doubt, and
@@ -150,11 +157,12 @@ class Performer:
             await self._last_word(cursor, step, open_)
             return False
         if self._engine.equipment.repeatability(open_.unit, step) == "non_repeatable":
-            self._doubt(cursor, open_, "the system stopped while it was under way")
+            self._doubt(cursor, open_, cursor.unclear or STOPPED)
             return False
         if self._engine.equipment.repeatability(open_.unit, step) == "queryable":
-            return await self._inquire(cursor, step, open_, "the system stopped while it was under way")
-        await self._repeat(cursor, open_, "idempotent; the system stopped before its outcome was recorded")
+            return await self._inquire(cursor, step, open_, cursor.unclear or STOPPED)
+        why = cursor.unclear or "the system stopped before its outcome was recorded"
+        await self._repeat(cursor, open_, f"idempotent; {why}")
         return True
 
     async def _last_word(self, cursor: Cursor, step: Act, open_: OpenStep) -> None:
@@ -162,13 +170,9 @@ class Performer:
         queryable = self._engine.equipment.repeatability(open_.unit, step) == "queryable"
         outcome = await self._status(open_) if queryable else Outcome("unknown")
         if outcome.status in ("done", "failed"):
-            self._conclude(
-                cursor, step, open_, outcome, {"reconciled": "the system stopped while it was under way"}
-            )
+            self._conclude(cursor, step, open_, outcome, {"reconciled": cursor.unclear or STOPPED})
         else:
-            self._doubt(
-                cursor, open_, "the system stopped while it was under way, and the batch is being ended"
-            )
+            self._doubt(cursor, open_, f"{cursor.unclear or STOPPED}; and the batch is being ended")
 
     async def _repeat(self, cursor: Cursor, open_: OpenStep, why: str) -> None:
         body: dict[str, Plain] = {
@@ -207,42 +211,53 @@ class Performer:
         return Outcome("unknown")
 
     async def _ask_device(self, cursor: Cursor, step: Act, open_: OpenStep) -> None:
-        until = self._engine.clock.now() + self._engine.settings.reach_for
-        pause = self._engine.settings.retry_first
-        while True:
+        """Ask until there is an outcome, for no longer than `reach_for` after the first trouble. Nothing is
+        sent once a hold, stop or abort was accepted; what may have been done by then is still to be said."""
+        clock, settings = self._engine.clock, self._engine.settings
+        until, pause = None, settings.retry_first
+        while self._runner.runs(cursor):
+            began = clock.now()
             try:
                 outcome = await self._with_prompts(cursor, step, open_)
             except DeviceUnreachable as error:
-                if not self._runner.runs(cursor):
-                    return  # it was never sent, and nothing moves now
-                if self._engine.clock.now() >= until:
-                    self._fail(cursor, f"{open_.unit} could not be reached: {error}")
-                    return
-                await self._engine.clock.sleep_until(self._engine.clock.now() + pause)
-                pause = min(pause * 2, self._engine.settings.reach_for)
+                problem = f"{open_.unit} could not be reached: {error}"
             except OutcomeUnknown as error:
-                await self._unknown(cursor, step, open_, str(error))
-                return
+                problem, cursor.unclear = f"{open_.unit} gives no clear outcome: {error}", str(error)
+                if not await self._unknown(cursor, step, open_):
+                    return
             except DeviceError as error:
                 self._fail(cursor, f"{open_.unit}: {error}")
                 return
             else:
                 self._conclude(cursor, step, open_, outcome)
                 return
+            if until is None or self._worked_long(step, open_, began):
+                until = clock.now() + settings.reach_for
+            if clock.now() >= until and self._runner.runs(cursor):
+                self._fail(cursor, problem)
+                return
+            await clock.sleep_until(clock.now() + pause)
+            pause = min(pause * 2, settings.reach_for)
+        cursor.recovered = bool(cursor.unclear)
 
-    async def _unknown(self, cursor: Cursor, step: Act, open_: OpenStep, why: str) -> None:
-        match self._engine.equipment.repeatability(open_.unit, step):
-            case "queryable":
-                if await self._inquire(cursor, step, open_, why):
-                    await self._ask_device(cursor, step, open_)
-            case "idempotent":
-                await self._repeat(cursor, open_, f"idempotent; {why}")
-                await self._engine.clock.sleep_until(
-                    self._engine.clock.now() + self._engine.settings.retry_first
-                )
-                await self._ask_device(cursor, step, open_)
-            case "non_repeatable":
-                self._doubt(cursor, open_, why)
+    def _worked_long(self, step: Act, open_: OpenStep, began: datetime) -> bool:
+        """Whether a device that can be asked worked for a good while before the link broke again."""
+        lasted = self._engine.clock.now() - began
+        queryable = self._engine.equipment.repeatability(open_.unit, step) == "queryable"
+        return queryable and lasted > self._engine.settings.reach_for
+
+    async def _unknown(self, cursor: Cursor, step: Act, open_: OpenStep) -> bool:
+        """The device gave no definite answer. True if it may be asked again, under the same command id."""
+        kind = self._engine.equipment.repeatability(open_.unit, step)
+        if kind == "non_repeatable":
+            self._doubt(cursor, open_, cursor.unclear)
+            return False
+        if not self._runner.runs(cursor):
+            return True  # what became of it is said when it goes on, or ends
+        if kind == "queryable":
+            return await self._inquire(cursor, step, open_, cursor.unclear)
+        await self._repeat(cursor, open_, f"idempotent; {cursor.unclear}")
+        return True
 
     async def _with_prompts(self, cursor: Cursor, step: Act, open_: OpenStep) -> Outcome:
         """The device acts; where its own programme asks something, a person gets a task."""
