@@ -18,12 +18,12 @@ SMALL = Path(__file__).parent / "small.yaml"
 QUERYABLE: dict[str, Repeatability] = {"exchange_medium": "queryable", "take_sample": "queryable"}
 
 
-def small_world(strike: frozenset[int] = frozenset()) -> World:
-    """The small recipe, about to begin."""
+def small_world(strike: frozenset[int] = frozenset(), *, late: bool = False) -> World:
+    """The small recipe, about to begin. `late`: commits come a moment after they were submitted."""
     points = Points(strike)
     plant = FakePlant(load(DEMO), points, QUERYABLE)
     plant.readings = {"temperature": parse("-170 degC")}
-    return World(plant.plant, plant, points, _answer, "crash-small", IDENTITY, _prepare)
+    return World(plant.plant, plant, points, _answer, "crash-small", IDENTITY, _prepare, late=late)
 
 
 def _answer(state: BatchState, task: Task) -> Plain:

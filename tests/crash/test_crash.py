@@ -5,9 +5,6 @@
 
 import random
 
-import pytest
-
-from orchestrator.performing import Performer
 from tests.crash.small import small_world
 from tests.crash.world import Judgement, judge
 
@@ -41,10 +38,20 @@ def test_two_crashes_lose_nothing_and_repeat_nothing() -> None:
     assert {pair: judged for pair, judged in found.items() if not judged.good} == {}
 
 
-def test_an_engine_without_the_in_doubt_rule_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def act_again(*_: object) -> bool:
-        return True
+def test_commits_that_come_later_change_nothing() -> None:
+    """Every second point again, with a store whose commits come a moment after they were submitted."""
+    undisturbed = small_world(late=True)
+    assert judge(undisturbed, undisturbed.run()).good
+    found: dict[int, Judgement] = {}
+    for point in range(1, undisturbed.points.passed + 1, 2):
+        world = small_world(frozenset({point}), late=True)
+        found[point] = judge(world, world.run())
+    assert {point: judged for point, judged in found.items() if not judged.good} == {}
 
-    monkeypatch.setattr(Performer, "_may_act_again", act_again)
-    during = [n + 1 for n, name in enumerate(UNDISTURBED.points.names) if name.startswith("during")]
-    assert any(disturbed(point).repeated for point in during)
+
+def test_a_crash_while_an_action_is_in_doubt_leaves_it_to_a_person() -> None:
+    """The unit procedure is held then; its phase is taken up again all the same."""
+    during = [n + 1 for n, name in enumerate(UNDISTURBED.points.names) if name.endswith("inoculate")][1]
+    found = {after: disturbed(during, during + after) for after in range(1, 30)}
+    assert {after: judged for after, judged in found.items() if not judged.good} == {}
+    assert all(judged.in_doubt for judged in found.values())

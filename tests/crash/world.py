@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from batches.entries import Actor, Entry, read
+from batches.errors import StoreError
 from batches.ledger import verify_chain
 from batches.plain import Plain, PlainDict, text_in
 from batches.quantities import Quantity, parse
@@ -24,6 +25,7 @@ from orchestrator.engine import Engine, Settings
 from orchestrator.equipment import Act, action_of
 from orchestrator.site import Site
 from orchestrator.store.memory import Disk, MemoryStore
+from tests.crash.late import LateStore
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 DURATION = timedelta(minutes=10)
@@ -155,6 +157,8 @@ class World:
     now: datetime = START
     crashes: int = 0
     acknowledged: dict[str, int] = field(default_factory=dict[str, int])
+    late: bool = False
+    """Whether commits come a moment after they were submitted (tests/crash/late.py)."""
     site: Site | None = None
     failure: BaseException | None = None
     """What stopped the engine that was no crash: a fault of Kweek's own."""
@@ -177,18 +181,26 @@ class World:
         self.equipment.clock = clock
         died = asyncio.Event()
         try:
-            store = MemoryStore(self.disk, on_commit=lambda moment, entries: self._on_commit(moment, entries))
+            store = self._store(died)
+            clock.activity.commits = store.pending
             engine = Engine(store, clock, self.equipment, self.plant, SELDOM)
             engine.on_crash = lambda error: self._died(error, died)
             site = self.site = Site(engine)
             site.open()
             await self._prepare(site, number)
             return await self._until_ended(site, clock, number, died)
-        except Crash:
+        except (Crash, StoreError):
+            if not self.points.down:
+                raise
             return None
         finally:
             self.now = clock.now()
             await _stop_everything()
+
+    def _store(self, died: asyncio.Event) -> MemoryStore:
+        if self.late:
+            return LateStore(self.disk, self._on_commit, lambda error: self._died(error, died))
+        return MemoryStore(self.disk, on_commit=self._on_commit)
 
     def _on_commit(self, moment: str, entries: "tuple[Entry, ...] | object") -> None:
         self.points.pass_by(f"{moment} commit")
@@ -302,8 +314,28 @@ def judge(world: World, state: BatchState) -> Judgement:
     wrong += [
         f"{acted} has no intent in the record" for acted in world.equipment.log if acted.command not in done
     ]
+    wrong += missing(world, record)
     in_doubt = sum(1 for entry in record if entry.kind == "step_in_doubt")
     return Judgement(lost, repeated(world.equipment.log, record), wrong, in_doubt, world.points.passed)
+
+
+def missing(world: World, record: list[Entry]) -> list[str]:
+    """Device actions that the record calls done and the equipment never did."""
+    asked = {
+        (b["path"], b["number"], b["attempt"]): b
+        for e in record
+        if e.kind == "step_asked"
+        for b in [e.content()]
+    }
+    acted = {done.command for done in world.equipment.log}
+    found = list[str]()
+    for body in (entry.content() for entry in record if entry.kind == "step_done"):
+        step = asked[body["path"], body["number"], body["attempt"]]
+        kind, unit = text_in(cast("PlainDict", step["step"]), "step"), text_in(step, "unit")
+        by_device = kind in ("Set", "Do", "Program", "Transfer") and not world.equipment.manual(unit)
+        if by_device and text_in(step, "command") not in acted:
+            found.append(f"{body['path']} step {body['number']} is recorded as done; {unit} never did it")
+    return found
 
 
 def repeated(log: list[Acted], record: list[Entry]) -> list[str]:
