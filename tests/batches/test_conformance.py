@@ -248,7 +248,8 @@ def test_a_departure_that_its_requester_approved_is_found() -> None:
     entry = first(events(), "departure_decided", status="applied")
     sentences = found(changed(events(), entry.number, by(Actor("person", "p-0002", "qa"))))
     assert (
-        sentences[0] == f"{entry.number}: C-B-26-0001-1 needs another person than the one who asked for it."
+        sentences[0]
+        == f"{entry.number}: C-B-26-0001-1 needs another person than those who asked for it and applied it."
     )
 
 

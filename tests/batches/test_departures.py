@@ -122,8 +122,10 @@ def test_where_cells_cannot_wait_two_people_act_and_quality_assurance_confirms()
     found = run.state.departures[identity]
     assert (found.status, found.confirm_by) == ("applied_unconfirmed", run.now + timedelta(hours=24))
     assert run.state.progress.skipped == {SAMPLE}
-    with pytest.raises(NotPermitted, match="quality assurance"):
+    with pytest.raises(NotPermitted, match="another person"):
         decide(run, identity, "supervisor")
+    with pytest.raises(NotPermitted, match="quality assurance"):
+        decide(run, identity, who=Actor("person", "p-other", "supervisor"))
     run.now += timedelta(hours=1)
     decide(run, identity)
     assert (found := run.state.departures[identity]).status == "confirmed"
