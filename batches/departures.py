@@ -1,24 +1,24 @@
-"""Lawful changes to a running batch, corrections of what was entered, and the end of deviations.
+"""Lawful changes to a running batch, and the end of deviations.
 
 An irreplaceable batch must not be driven back to paper: a person asks, quality assurance approves;
 where cells cannot wait, a second person approves at once and QA confirms within a day (assumed).
 The verifier follows the amended tree and lists every departure. Identity can never be departed from.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from batches.commands import Decision, deviation
-from batches.entries import Actor, Draft, Entry, stamp
+from batches.entries import Actor, Draft, stamp
 from batches.errors import BadInput, NotFound, NotPermitted, RecordError, Refused
 from batches.new_values import check_added, formula_value, parameter_value
 from batches.phases import lookup
-from batches.plain import Plain, PlainDict, list_in, text_in
+from batches.plain import Plain, PlainDict, text_in
 from batches.procedure import find, walk_nodes
 from batches.recipe import Choice, PhaseCall
 from batches.recipe_reader import phase_call
 from batches.record import BatchState, Departure
-from batches.steps import decode, plain
+from batches.steps import plain
 
 CONFIRM_WITHIN = timedelta(hours=24)
 """How soon QA confirms an urgent departure (assumed; a site sets its own)."""
@@ -71,9 +71,10 @@ def decide(
 
 
 def _status(found: Departure, approve: bool, actor: Actor) -> str:
-    if actor.id in found.people and found.status in ("requested", "applied_unconfirmed"):
-        raise NotPermitted(f"{found.id} needs another person than those who asked for it and applied it.")
     quality = actor.role in ("qa", "qp")
+    again = found.status == "requested" or (found.status == "applied_unconfirmed" and quality)
+    if again and actor.id in found.people:
+        raise NotPermitted(f"{found.id} needs another person than those who asked for it and applied it.")
     match found.status:
         case "requested" if not approve and actor.role in MAY_COUNTERSIGN:
             return "rejected"
@@ -262,69 +263,3 @@ def close_deviation(state: BatchState, identity: str, conclusion: str, actor: Ac
             "A deviation is closed with a conclusion: what was found, and what it means for the batch."
         )
     yield Draft("deviation_closed", {"id": identity, "conclusion": conclusion}, actor)
-
-
-# --- corrections ------------------------------------------------------------------------------------
-
-CORRECTABLE = frozenset({"step_done", "task_answered", "note_added", "by_hand", "lot_received"})
-
-
-def correct(
-    state: BatchState, entry: Entry, later: Sequence[Entry], new: Plain, reason: str, actor: Actor
-) -> Decision:
-    """A correction names the old entry and says why; it never alters a reply that was replayed.
-
-    It flags what was calculated or decided from the value, and opens a deviation if anything was.
-    `later`: the batch's entries after the corrected one. Raises BadInput, Refused.
-    """
-    if entry.kind not in CORRECTABLE:
-        raise Refused(f"Entry {entry.number} is {entry.kind}; only what a person entered can be corrected.")
-    if not reason.strip():
-        raise BadInput("A correction needs a reason (Annex 11 clause 9); say what was wrong.")
-    body = entry.content()
-    old, value = _now(body, entry, later), _read(new)
-    if value == old:
-        raise BadInput(
-            f"The correction of entry {entry.number} says the same as before; enter the right value."
-        )
-    affected = [*_affected(state, entry, later)]
-    yield Draft("corrected", {
-        "entry": entry.number, "old": old, "new": value, "reason": reason, "affected": affected,
-    }, actor)  # fmt: skip
-    if affected:
-        numbers = ", ".join(map(str, affected))
-        sentence = f"Entry {entry.number} was corrected after entries {numbers} had followed from it; judge them again."
-        yield deviation(
-            state, "major", sentence, text_in(body, "path") if "path" in body else "", entry.number
-        )
-
-
-def _now(body: PlainDict, entry: Entry, later: Sequence[Entry]) -> Plain:
-    """What the entry says by now: what it said, or what it was last corrected to."""
-    said = body.get("reply", body.get("answer", body.get("text")))
-    for other in later:
-        if other.kind == "corrected" and other.content().get("entry") == entry.number:
-            said = other.content().get("new")
-    return said
-
-
-def _read(new: Plain) -> Plain:
-    try:
-        return plain(decode(new))
-    except RecordError as error:
-        raise BadInput(f"The right value cannot be read: {error.__cause__ or error}") from error
-
-
-def _affected(state: BatchState, entry: Entry, later: Sequence[Entry]) -> Iterator[int]:
-    """Entries whose recorded inputs hold the results of the phase whose value is corrected."""
-    path = entry.content().get("path")
-    names: set[str] = set()
-    for other in later:
-        body = other.content()
-        if other.kind == "phase_finished" and body.get("path") == path:
-            names |= {name for name in list_in(body, "names") if isinstance(name, str)}
-        inputs = body.get("inputs")
-        if isinstance(inputs, Mapping) and names & inputs.keys():
-            yield other.number
-            if other.kind == "calculated":
-                names.add(text_in(body, "name"))

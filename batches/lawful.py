@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from batches import commands, departures
+from batches import commands, corrections, departures
 from batches.commands import Decision
 from batches.entries import Entry
 from batches.errors import KweekError, RecordError
@@ -21,7 +21,7 @@ from batches.recipe import PhaseCall, UnitProcedure
 from batches.record import BatchState, OpenStep, Task
 from batches.states import COMMANDS, Command
 from batches.steps import Fired, decode, plain
-from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
+from batches.tasks import ANSWER_KEYS, ANSWERS_FOR, SIGNED, reply_of
 
 EARLY = timedelta(seconds=1)
 """A timer may fire this much before its due time, as clocks are read to different precision."""
@@ -106,8 +106,8 @@ def _corrected(state: BatchState, entry: Entry, body: PlainDict, before: Sequenc
     number = whole_in(body, "entry")
     if not 0 < number <= len(before):
         raise Unlawful(f"It corrects entry {number}, which does not stand before it.")
-    old, later = before[number - 1], before[number:]
-    return departures.correct(state, old, later, body.get("new"), text_in(body, "reason"), entry.actor)
+    old, reason = before[number - 1], text_in(body, "reason")
+    return corrections.correct(state, old, before, body.get("new"), reason, entry.actor)
 
 
 def _limit_passed(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
@@ -331,7 +331,7 @@ def _check_answer(state: BatchState, entry: Entry, task: Task, reply: Plain) -> 
     if "by_hand" in body:  # the outcome of work that people had recorded before
         return
     _check_person(entry, task)
-    key = _ANSWERS.get(task.kind)
+    key = ANSWER_KEYS.get(task.kind)
     if key is not None:
         _check_accepted(state, task, key, reply)
     if task.people > len({*(who for who, _ in task.answers), entry.actor.id}):
@@ -356,10 +356,3 @@ def _check_person(entry: Entry, task: Task) -> None:
         )
     if task.kind in SIGNED and not isinstance(body.get("signature"), Mapping):
         raise Unlawful(f"Task {task.id} is signed, and its answer carries no signature.")
-
-
-_ANSWERS = {
-    "scan": "scan", "sample": "scan", "consume": "scan", "decide": "choice", "ask": "values", "work": "values",
-    "result": "values", "label": "values",
-}  # fmt: skip
-"""What an answer calls the reply, by the kind of task."""

@@ -584,6 +584,9 @@ def _corrected(state: BatchState, entry: Entry, body: PlainDict) -> None:
     if not 0 < old < entry.number:
         raise RecordError(f"it corrects entry {old}, which does not stand before it")
     state.corrections.setdefault(old, []).append(entry.number)
+    if "sample" in body:
+        found = cast("Mapping[str, Value]", decode(dict_in(body, "new")))
+        state.results.setdefault(text_in(body, "sample"), {}).update(found)
 
 
 def _excursion_started(state: BatchState, entry: Entry, body: PlainDict) -> None:

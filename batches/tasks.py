@@ -52,6 +52,13 @@ ANSWERS_FOR: Mapping[str, tuple[str, ...]] = {
 """Which roles may answer a task for a role."""
 
 
+ANSWER_KEYS: Mapping[str, str] = {
+    "scan": "scan", "sample": "scan", "consume": "scan", "decide": "choice", "ask": "values", "work": "values",
+    "result": "values", "label": "values",
+}  # fmt: skip
+"""What an answer calls the reply, by the kind of task."""
+
+
 def tasks_of(state: BatchState, step: Step, by_hand: PlainDict | None = None) -> list[PlainDict]:
     """The tasks a step opens, numbered after those opened before. `by_hand`: content for a manual unit."""
     found = _contents(state, step, by_hand)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from batches import commands, departures, materials
+from batches import commands, corrections, departures, materials
 from batches.commands import Decision
-from batches.entries import Actor, Draft, stamp
+from batches.entries import Actor, Draft, Entry, stamp
 from batches.errors import BadInput, Conflict, KweekError, NotFound, NotPermitted, Refused
 from batches.outcomes import outcome
 from batches.plain import Plain, PlainDict, text_in
@@ -339,12 +339,18 @@ class Answers:
     ) -> None:  # fmt: skip
         """Correct what an entry says, by a new entry; what was replayed is never altered."""
         state = self._engine.live(number)
-        found = await self._engine.entries(f"batch/{number}", entry - 1, 1)
-        if not found:
+        entries = await self._whole(state)
+        if not 0 < entry <= len(entries):
             raise NotFound(f"Batch {number} has no entry {entry}.")
-        later = await self._engine.entries(f"batch/{number}", entry)
-        decision = departures.correct(state, found[0], later, new, reason, actor)
+        decision = corrections.correct(state, entries[entry - 1], entries, new, reason, actor)
         await self._commit(number, f"correction of entry {entry}", decision, actor, reply)
+
+    async def _whole(self, state: BatchState) -> list[Entry]:
+        """Every entry of a batch up to now, the last of them on disk since a moment."""
+        entries: list[Entry] = []
+        while len(entries) < state.entries and not self._engine.broken:
+            entries += await self._engine.entries(f"batch/{state.number}", len(entries))
+        return entries
 
     async def depart(
         self, number: str, change: PlainDict, reason: str, urgent: bool, actor: Actor, reply: Replying | None = None

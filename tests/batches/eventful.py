@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from batches import commands, departures
+from batches import commands, corrections, departures
 from batches.commands import Decision
 from batches.entries import Actor, Draft, Entry, stamp
 from batches.plain import PlainDict
@@ -324,8 +324,8 @@ def _correct(run: Run) -> None:
         "viable_cells": {"value": "410000000000", "unit": "cell"},
         "viability": {"value": "91.5", "unit": "%"},
     }
-    later = run.entries[entry.number :]
-    run.batch(departures.correct(run.state, entry, later, new, "two digits were exchanged", person("qc")))
+    reason = "two digits were exchanged"
+    run.batch(corrections.correct(run.state, entry, [*run.entries], new, reason, person("qc")))
 
 
 def _is_result(entry: Entry) -> bool:

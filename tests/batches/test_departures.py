@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from batches import departures
+from batches import corrections, departures
 from batches.conformance import conform
-from batches.entries import Actor, Entry
+from batches.entries import Actor, Draft, Entry
 from batches.errors import BadInput, KweekError, NotFound, NotPermitted, Refused
 from batches.plain import Plain, PlainDict, list_in
 from batches.quantities import parse
@@ -286,8 +286,7 @@ def chain() -> tuple[Run, Entry]:
 
 
 def correct(run: Run, entry: Entry, new: Plain, reason: str = "read the wrong line") -> PlainDict:
-    later = run.entries[entry.number :]
-    run.batch(departures.correct(run.state, entry, later, new, reason, person("qc")))
+    run.batch(corrections.correct(run.state, entry, [*run.entries], new, reason, entry.actor))
     return next(e.content() for e in reversed(run.entries) if e.kind == "corrected")
 
 
@@ -297,6 +296,7 @@ def test_a_correction_flags_what_followed_and_alters_no_reply() -> None:
     body = correct(run, entry, {"volume": plain(parse("7 mL"))})
     flagged = [run.entries[int(str(n)) - 1] for n in list_in(body, "affected")]
     assert [(e.kind, e.content().get("name", "")) for e in flagged] == [
+        ("phase_finished", ""),
         ("calculated", "half"),
         ("chosen", ""),
     ]
@@ -310,9 +310,8 @@ def test_a_correction_flags_what_followed_and_alters_no_reply() -> None:
 
 def test_a_correction_from_which_nothing_followed_opens_no_deviation() -> None:
     run = started()
-    until(run, lambda: waits(run, "receipt", Ask))
-    entry = next(e for e in run.entries if e.kind == "step_done")
-    body = correct(run, entry, {"cleared": False})
+    run.batch(iter((Draft("note_added", {"text": "The courier was late."}, person("operator")),)))
+    body = correct(run, run.entries[-1], "The courier was early.")
     assert (body["affected"], run.state.deviations) == ([], {})
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batches import commands, departures
+from batches import commands, corrections, departures
 from batches.commands import Decision
 from batches.entries import Draft, Entry
 from batches.errors import KweekError, RecordError
@@ -127,10 +127,10 @@ class Batch:
     def _correct(self, number: int) -> None:
         entries = self.run.entries
         if number <= len(entries):
-            entry, later = entries[number - 1], entries[number:]
+            entry = entries[number - 1]
             self.attempt(
-                lambda: departures.correct(
-                    self.state, entry, later, {"x": "new"}, "typed wrong", person("qa")
+                lambda: corrections.correct(
+                    self.state, entry, [*entries], {"cleared": False}, "typed wrong", entry.actor
                 )
             )
 
