@@ -78,9 +78,9 @@ def _asked(state: BatchState, entry: Entry, before: Sequence[Entry]) -> _Asked:
     if entry.kind != "step_done":
         return _Asked({}, None)
     where = (body.get("path"), body.get("number"), body.get("attempt"))
-    for other in reversed(before):
-        asked = other.content() if other.kind == "step_asked" else {}
-        if asked and (asked.get("path"), asked.get("number"), asked.get("attempt")) == where:
+    for other in [each for each in reversed(before) if each.kind == "step_asked"]:
+        asked = other.content()
+        if (asked.get("path"), asked.get("number"), asked.get("attempt")) == where:
             decided = "decision" in body  # the outcome of a failed or doubtful step, not of its task
             return _Asked(dict_in(asked, "step"), None if decided else _task_for(other, asked, body))
     return _Asked({}, None)

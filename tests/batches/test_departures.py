@@ -13,8 +13,8 @@ from batches.errors import BadInput, KweekError, NotFound, NotPermitted, Refused
 from batches.plain import Plain, PlainDict, list_in
 from batches.quantities import parse
 from batches.recipe_reader import read
-from batches.steps import Ask, Role, plain
-from tests.batches.eventful import harvests, small_recipe, until, waits
+from batches.steps import Role, plain
+from tests.batches.eventful import harvests, small_recipe, until
 from tests.batches.running import Run, good, person
 
 GROWN = "Culture/Grow/Passages[1]/grown"
