@@ -98,19 +98,25 @@ def name_of(state: BatchState, path: str) -> str:
 
 
 def command(state: BatchState, path: str, given: Command, actor: Actor, reason: str) -> Decision:
-    """A command by a person, travelling down the procedure's tree."""
+    """A command by a person, travelling down the procedure's tree.
+
+    A batch departs from the states of ISA-88 (`states.py`) in two things: it is never reset, as it is one
+    execution, and it can be aborted while it is Idle, as there is no other way to be rid of it.
+    """
     if actor.kind == "person" and actor.role not in AUTHORITY[given]:
         raise NotPermitted(f"'{given}' needs the role {' or '.join(AUTHORITY[given])}; ask such a person.")
     if given in WITH_REASON and not reason.strip():
         raise BadInput(f"'{given}' needs a reason; say why in a few words.")
     if path not in state.elements:
         raise Refused(f"'{path}' has not begun in batch {state.number}; name a unit procedure that runs.")
-    if given == "start" and state.progress.started:
-        raise Refused(f"Batch {state.number} was run before: a batch is one execution. Create a new batch.")
-    if given == "reset" and state.in_care:
+    if state.ended:
         raise Refused(
-            f"Material of batch {state.number} is still in care; two people dispose of it before it is reset."
+            f"Batch {state.number} is {state.state}: a batch is one execution and takes no more commands. "
+            "Create a new batch."
         )
+    if state.state == "Idle" and given == "abort":  # made by mistake: it ends without having begun
+        yield _change(path, "Idle", "Aborting", given, actor, reason)
+        return
     after(state.elements[path], given, name_of(state, path))
     yield from _travel(state, path, given, actor, reason)
 

@@ -55,7 +55,7 @@ AUTOMATIC: dict[State, State] = {
 }
 
 ENDED: frozenset[State] = frozenset({"Complete", "Stopped", "Aborted"})
-"""States from which a batch goes on only by Reset."""
+"""States from which an element goes on only by Reset; a batch, being one execution, never does."""
 
 
 def after(state: State, command: Command, what: str) -> State:

@@ -319,7 +319,7 @@ class Answers:
         """Start, pause, resume, hold, restart, stop, abort, reset. Refusals are kept in the record."""
         if given not in COMMANDS:
             raise BadInput(f"'{given}' is no command; the commands are {', '.join(COMMANDS)}.")
-        state = await self._engine.batch(number)
+        state = await self._engine.taken_up(number)
         try:
             decision = commands.command(state, path, cast("Command", given), actor, reason)
             submission = self._engine.commit(self._engine.batch_part(number, decision), reply=reply)
@@ -338,7 +338,7 @@ class Answers:
         self, number: str, entry: int, new: Plain, reason: str, actor: Actor, reply: Replying | None = None
     ) -> None:  # fmt: skip
         """Correct what an entry says, by a new entry; what was replayed is never altered."""
-        state = self._engine.live(number)
+        state = await self._engine.taken_up(number)
         entries = await self._whole(state)
         if not 0 < entry <= len(entries):
             raise NotFound(f"Batch {number} has no entry {entry}.")
@@ -366,7 +366,7 @@ class Answers:
         self, number: str, identity: str, approve: bool, actor: Actor, reason: str, reply: Replying | None = None
     ) -> None:  # fmt: skip
         """QA approves or rejects; for an urgent one the second person applies it and QA confirms later."""
-        state = self._engine.live(number)
+        state = await self._engine.taken_up(number)
         decision = departures.decide(state, identity, approve, reason, actor, self._engine.clock.now())
         await self._commit(number, f"decision on {identity}", decision, actor, reply)
 
@@ -374,7 +374,7 @@ class Answers:
         self, number: str, identity: str, conclusion: str, actor: Actor, reply: Replying | None = None
     ) -> None:
         """QA closes a deviation with its conclusion."""
-        state = self._engine.live(number)
+        state = await self._engine.taken_up(number)
         decision = departures.close_deviation(state, identity, conclusion, actor)
         await self._commit(number, f"closing of {identity}", decision, actor, reply)
 
@@ -407,7 +407,7 @@ class Answers:
         self, number: str, what: str, decision: Decision, actor: Actor, reply: Replying | None
     ) -> None:
         """Commit a person's decision; what is refused is kept in the record."""
-        state = self._engine.live(number)
+        state = await self._engine.taken_up(number)
         try:
             submission = self._engine.commit(self._engine.batch_part(number, decision), reply=reply)
         except (BadInput, Refused) as error:

@@ -147,8 +147,15 @@ class Engine:
         number = stream.removeprefix("batch/")
         if number == stream:
             return list(decision)
-        state = self.batches.setdefault(number, BatchState(number=number))
-        return decide(state, iter(decision), at)
+        known = self.batches.get(number)
+        if known is not None:
+            return decide(known, iter(decision), at)
+        state = self.batches[number] = BatchState(number=number)
+        try:
+            return decide(state, iter(decision), at)
+        except Exception:
+            del self.batches[number]  # only a first entry makes a batch; nothing may stand before its record
+            raise
 
     def _fold(self, entry: Entry) -> None:
         kind, _, name = entry.stream.partition("/")
@@ -252,6 +259,12 @@ class Engine:
         if number in self.numbers:
             raise Refused(f"Batch {number} has ended; its record can be read but no longer changed.")
         raise NotFound(f"There is no batch {number}; look at the list of batches.")
+
+    async def taken_up(self, number: str) -> BatchState:
+        """The live state of any batch: one that ended in an earlier life is read again, as people may
+        still add to its record. Raises NotFound."""
+        state = await self.batch(number)
+        return self.batches.setdefault(number, state)
 
     async def batch(self, number: str) -> BatchState:
         """The state of any batch."""
