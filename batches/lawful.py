@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from batches import commands, corrections, departures
+from batches import by_hand, commands, corrections, departures
 from batches.commands import Decision
 from batches.entries import Entry
 from batches.errors import KweekError, RecordError
@@ -117,7 +117,22 @@ def _limit_passed(state: BatchState, entry: Entry, body: PlainDict, before: Sequ
     return commands.pass_limit(state, limit, entry.recorded_at)
 
 
+def _voided(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    number = whole_in(body, "entry")
+    if number not in state.by_hand:
+        raise Unlawful(f"Entry {number} is no work by hand that still counted.")
+    if not by_hand.may_void(state, number, entry.recorded_at):
+        raise Unlawful(f"The work by hand of entry {number} still counted when it was voided.")
+    return by_hand.void(state, number)
+
+
+def _entered(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:
+    return by_hand.enter(state, body, entry.actor, entry.happened_at or entry.recorded_at)
+
+
 _DECIDERS: dict[str, Decider] = {
+    "by_hand": _entered,
+    "by_hand_voided": _voided,
     "time_limit_exceeded": _limit_passed,
     "state_changed": _state_changed,
     "step_failed": _failed,
@@ -263,6 +278,9 @@ def check_reply(state: BatchState, entry: Entry, body: PlainDict, contents: Mapp
     cannot vouch for its replies.
     """
     step, reply = state.step(text_in(body, "path")), body.get("reply")
+    if "by_hand" in body:
+        _check_by_hand(state, entry, body, step)
+        return
     if step.status != "asked":  # failed or in doubt: the reply is what a person decided
         if entry.actor.kind != "person" or body.get("task") not in [*state.closed]:
             raise Unlawful(
@@ -282,6 +300,22 @@ def check_reply(state: BatchState, entry: Entry, body: PlainDict, contents: Mapp
         _check_first(state, entry, step, reply, tasks)
     else:
         _check_reached(state, entry, step, 0, step.step, reply, tasks)
+
+
+def _check_by_hand(state: BatchState, entry: Entry, body: PlainDict, step: OpenStep) -> None:
+    """The outcome of work that people entered: it was asked for, still counted, and is what they entered."""
+    number, path = whole_in(body, "by_hand"), text_in(body, "path")
+    up = owner(path, state.elements)
+    if number not in state.by_hand or not by_hand.counts(state, up, entry.recorded_at):
+        raise Unlawful(
+            f"Step {step.number} is recorded as done by hand, and entry {number} says no such work."
+        )
+    if step.status != "asked" or not by_hand.is_for(state, number, up, step.unit, step.step):
+        raise Unlawful(
+            f"Step {step.number} is recorded as done by hand, but entry {number} is other work than it asks for."
+        )
+    if body.get("reply") != plain(by_hand.outcome(state, number)):
+        raise Unlawful(f"The reply to step {step.number} is not what was entered as done by hand.")
 
 
 def _check_reached(
@@ -327,9 +361,6 @@ def _check_condition(step: PlainDict, reply: Plain) -> None:
 
 def _check_answer(state: BatchState, entry: Entry, task: Task, reply: Plain) -> None:
     """A reply that a person gave is one the task accepts: the same rules as when it was answered."""
-    body = entry.content()
-    if "by_hand" in body:  # the outcome of work that people had recorded before
-        return
     _check_person(entry, task)
     key = ANSWER_KEYS.get(task.kind)
     if key is not None:

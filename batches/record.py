@@ -163,6 +163,8 @@ class BatchState:
     """Since when the tag of an open excursion is outside."""
     by_hand: dict[int, PlainDict] = field(default_factory=dict[int, PlainDict])
     """Work done by hand during an outage and not yet matched to a step, by entry."""
+    caught_up_from: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """When each unit procedure ran again after it was last reconciled: what was done by hand counts then."""
     set_points: dict[str, dict[str, Value]] = field(default_factory=dict[str, dict[str, Value]])
     """Last set-point per unit and tag."""
     time_limits: list[RunningLimit] = field(default_factory=list[RunningLimit])
@@ -258,6 +260,8 @@ def _state_changed(state: BatchState, entry: Entry, body: PlainDict) -> None:
     state.elements[path] = after
     state.since[path] = entry.recorded_at
     _forget_hold(state, entry, path, before, after)
+    if after == "Running":
+        state.caught_up_from.setdefault(path, entry.recorded_at)
     if after in ("Stopped", "Aborted"):
         below = [
             task for task in state.tasks.values() if path == "" or f"{task.path}/".startswith(f"{path}/")
@@ -392,8 +396,8 @@ def _step_done(state: BatchState, entry: Entry, body: PlainDict) -> None:
     phase.history.append((step.step, reply))
     phase.open = None
     _close_tasks(state, entry, [task for task in state.tasks.values() if task.path == phase.path])
-    if isinstance(credit := body.get("by_hand"), int):
-        del state.by_hand[credit]
+    if "by_hand" in body:
+        _credited(state, body, "by_hand")
     _note_reply(state, entry, phase.path, step, reply)
 
 
@@ -480,6 +484,8 @@ def _task_answered(state: BatchState, entry: Entry, body: PlainDict) -> None:
     if body.get("retry") is True:
         state.step(task.path).status = "retry"
     if body.get("closes") is True:
+        if task.kind == "reconcile":
+            state.caught_up_from.pop(task.path, None)
         _close_task(state, task, entry)
 
 
@@ -605,6 +611,16 @@ def _by_hand(state: BatchState, entry: Entry, body: PlainDict) -> None:
     state.by_hand[entry.number] = body
 
 
+def _by_hand_voided(state: BatchState, entry: Entry, body: PlainDict) -> None:
+    _credited(state, body, "entry")
+
+
+def _credited(state: BatchState, body: PlainDict, member: str) -> None:
+    """Work by hand counts once, or not at all."""
+    if state.by_hand.pop(whole_in(body, member), None) is None:
+        raise RecordError(f"entry {body[member]} is no work by hand that still counts")
+
+
 def _expiry_set(state: BatchState, entry: Entry, body: PlainDict) -> None:
     state.expiry = moment(text_in(body, "expires"))
 
@@ -649,6 +665,7 @@ HANDLERS: dict[str, Handler] = {
     "excursion_started": _excursion_started,
     "excursion_ended": _excursion_ended,
     "by_hand": _by_hand,
+    "by_hand_voided": _by_hand_voided,
     "expiry_set": _expiry_set,
     "signed": _signed,
     "refused": _kept,

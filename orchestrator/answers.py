@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from batches import commands, corrections, departures, materials
+from batches import by_hand, commands, corrections, departures, materials
 from batches.commands import Decision
 from batches.entries import Actor, Draft, Entry, stamp
 from batches.errors import BadInput, Conflict, KweekError, NotFound, NotPermitted, Refused
@@ -230,9 +230,14 @@ class Answers:
                 )
             case "restart" | "reconcile":
                 if task.kind == "reconcile":
-                    return self._close(state, body | {"goes_on": task.path}, actor, reply=reply)
+                    goes_on = {} if task.content.get("stays_held") is True else {"goes_on": task.path}
+                    return self._close(state, body | goes_on, actor, reply=reply)
                 self._runner(state).confirmed.add(task.path)
                 return self._close(state, body, actor, reply=reply)
+            case "make_safe":
+                submission = self._close(state, body, actor, reply=reply)
+                self._runner(state).safety.by_hand(task)
+                return submission
             case "dispose":
                 return self._dispose(state, body, actor, reply)
             case "prompt":
@@ -397,11 +402,11 @@ class Answers:
                 "Work by hand lies in the past and is checked by another person than its performer."
             )
         body: PlainDict = {
-            "path": path, "unit": unit, "action": action, "parameters": plain(decode(parameters)),
-            "results": plain(decode(results)), "late": late.plain(actor.id),
+            "path": path, "unit": unit, "action": action, "parameters": by_hand.as_typed(parameters),
+            "results": by_hand.as_typed(results), "late": late.plain(actor.id),
         }  # fmt: skip
-        draft = Draft("by_hand", body, actor, happened_at=late.happened_at)
-        await self._commit(number, "work by hand", iter((draft,)), actor, reply)
+        decision = by_hand.enter(state, body, actor, late.happened_at)
+        await self._commit(number, "work by hand", decision, actor, reply)
 
     async def _commit(
         self, number: str, what: str, decision: Decision, actor: Actor, reply: Replying | None

@@ -7,12 +7,13 @@ virtual time waits for it) and connects lazily. The crash simulation has its own
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
+from batches.by_hand import work_of
 from batches.errors import DeviceError
 from batches.plain import PlainDict
 from batches.quantities import Quantity
-from batches.steps import Do, Field, Program, Read, Set, Step, Transfer, plain
+from batches.steps import Do, Field, Program, Read, Set, Step, Transfer, decode, plain
 from devices.base import (
     Device,
     DeviceProtocolError,
@@ -56,16 +57,8 @@ class Equipment(Protocol):
 
 def action_of(step: Act) -> tuple[str, Mapping[str, object]]:
     """The device action a step stands for, with its parameters."""
-    match step:
-        case Set():
-            return "set", {"tag": step.tag, "value": step.value}
-        case Do():
-            return step.action, step.parameters
-        case Program():
-            return f"program:{step.name}", step.parameters
-        case Transfer():
-            parameters = {"source": step.source, "target": step.target, "volume": step.volume}
-            return "transfer", parameters | ({"wells": step.wells} if step.wells else {})
+    action, parameters = cast("tuple[str, PlainDict]", work_of(cast("PlainDict", plain(step))))
+    return action, {name: decode(value) for name, value in parameters.items()}
 
 
 class PlantEquipment:

@@ -9,7 +9,7 @@ import asyncio
 from datetime import datetime
 from typing import cast
 
-from batches import commands
+from batches import by_hand, commands
 from batches.allocation import Grant, Request
 from batches.commands import NOTHING_MORE, Decision
 from batches.entries import SYSTEM, Actor, Draft
@@ -28,7 +28,7 @@ from batches.quantities import Quantity
 from batches.recipe import PhaseCall, UnitProcedure
 from batches.record import BatchState, Task
 from batches.states import ENDED
-from batches.steps import DEVICE_STEPS, Do, Program, Read, Set, Step, Transfer, Value, decode, plain
+from batches.steps import DEVICE_STEPS, Do, Program, Read, Set, Step, Transfer, Value, plain
 from orchestrator.cursor import Cursor
 from orchestrator.engine import Engine, Part
 from orchestrator.performing import Performer
@@ -331,6 +331,7 @@ class BatchRunner:
         given_back = [self.state.units[role] for role in roles]
 
         def decision() -> Decision:
+            yield from by_hand.void_all(self.state, action.path)
             yield from commands.take(self.state, action, self.engine.clock.now())
             for role in roles:
                 yield Draft("unit_unbound", {"role": role, "unit": self.state.units[role]})
@@ -406,7 +407,9 @@ class BatchRunner:
             self.commit(commands.command(self.state, path, "restart", supervisor, "as decided"))
 
     async def _restart(self, path: str, node: UnitProcedure) -> None:
-        """A person confirms before set-points move."""
+        """A person confirms before set-points move, and after an absence two people reconcile before that."""
+        if by_hand.reconciling(self.state, path):
+            return
         if path not in self.confirmed:
             if not any(task.kind == "restart" and task.path == path for task in self.state.tasks.values()):
                 text = f"Confirm that {path} of batch {self.state.number} is fit to go on: equipment, cells, connections."
@@ -485,13 +488,14 @@ class BatchRunner:
     def _next(self, cursor: Cursor) -> Decision:
         """Ask for the cursor's step, or finish its phase. Work done by hand meanwhile is its outcome."""
         while cursor.step is not None:
-            credit = self._credit(self.unit_of(cursor, cursor.step), cursor.step)
+            yield from by_hand.void_late(self.state, cursor.up, self.engine.clock.now())
             yield from self.ask(cursor, cursor.step)
+            credit = self.credit(cursor)
             if credit is None:
                 return
-            results = decode(self.state.by_hand[credit]["results"])
-            yield from commands.done(self.state, cursor.path, results, more={"by_hand": credit})
-            cursor.send(results)
+            reply = by_hand.outcome(self.state, credit)
+            yield from commands.done(self.state, cursor.path, reply, more={"by_hand": credit})
+            cursor.send(reply)
         cursor.run.close()
         self.cursors.pop(cursor.path, None)
         now = self.engine.clock.now()
@@ -522,13 +526,12 @@ class BatchRunner:
             )
         return self.engine.equipment.by_hand(unit, step) if self.engine.equipment.manual(unit) else None
 
-    def _credit(self, unit: str, step: Step) -> int | None:
-        if not isinstance(step, Do):
+    def credit(self, cursor: Cursor) -> int | None:
+        """The entry of the work by hand that the open step of a phase asks for, if people entered it."""
+        open_ = self.state.step(cursor.path)
+        if open_.status != "asked":
             return None
-        for entry, body in self.state.by_hand.items():
-            if body["unit"] == unit and body["action"] == step.action:
-                return entry
-        return None
+        return by_hand.credit(self.state, cursor.up, open_.unit, open_.step, self.engine.clock.now())
 
     async def answer_prompt(self, task: Task, text: str, durable: "asyncio.Future[None]") -> None:
         """Give a person's answer to the programme that asked, once it is on disk. If it does not get

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never, cast
 
-from batches import commands, materials
+from batches import by_hand, commands, materials
 from batches.commands import Decision
 from batches.entries import SYSTEM, Actor, Draft, stamp
 from batches.errors import BadInput, DeviceError, NotFound, Refused
@@ -153,6 +153,9 @@ class Performer:
 
     async def _may_act_again(self, cursor: Cursor, step: Act, open_: OpenStep) -> bool:
         """After a crash: what became of the intent? True if the device may be asked (again)."""
+        if (credit := self._runner.credit(cursor)) is not None:
+            self._runner.complete(cursor, by_hand.outcome(self._state, credit), more={"by_hand": credit})
+            return False
         if self._ending(cursor):
             await self._last_word(cursor, step, open_)
             return False

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from batches import commands, materials
+from batches import by_hand, commands, materials
 from batches import equipment as units
 from batches.allocation import Grant
 from batches.entries import SYSTEM, Actor, Draft, Entry, stamp
@@ -19,6 +19,7 @@ from batches.plain import PlainDict
 from batches.quantities import Quantity
 from batches.recipe import Material
 from batches.record import BatchState
+from batches.states import ENDED
 from devices.base import Reading
 from orchestrator.answers import Answers
 from orchestrator.engine import OUTAGE, Engine, Event
@@ -27,8 +28,9 @@ from orchestrator.recipes import RecipeBook
 from orchestrator.replying import Replying
 
 SOFTWARE = "0.1.0"
-MOVES = ("Running", "Restarting", "Pausing", "Paused")
-"""States of a unit procedure that may go on without a restart: after an absence they are held."""
+RESTS = ("Holding", "Held")
+"""States in which a unit procedure stays after an absence until a person restarts it; others go on as soon as
+they are reconciled."""
 LotDecision: TypeAlias = Literal["release", "reject", "accept"]
 
 
@@ -54,11 +56,15 @@ class Site:
                 self._run(state)
 
     def _reconcile(self, state: BatchState, since: datetime, until: datetime) -> None:
-        running = [path for path, at in state.elements.items() if path and at in MOVES]
+        reconciled = [
+            path for path, at in state.elements.items()
+            if path and at not in (*ENDED, "Stopping", "Aborting") and not by_hand.reconciling(state, path)
+        ]  # fmt: skip
 
         def decision() -> commands.Decision:
             yield Draft("engine_recovered", {"away_since": stamp(since), "away_until": stamp(until)}, SYSTEM)
-            for path in running:
+            for path in reconciled:
+                stays = state.elements[path] in RESTS
                 yield from commands.hold_by_system(
                     state, path, f"No system from {stamp(since)} to {stamp(until)}."
                 )
@@ -66,7 +72,8 @@ class Site:
                     f"The system was away from {stamp(since)} to {stamp(until)}. Enter what was done by hand for "
                     f"{path}, compare the equipment with the record, and confirm, two people."
                 )
-                yield commands.open_task(state, path, "reconcile", "operator", {"text": text}, people=2)
+                content: PlainDict = {"text": text} | ({"stays_held": True} if stays else {})
+                yield commands.open_task(state, path, "reconcile", "operator", content, people=2)
 
         self.engine.commit(self.engine.batch_part(state.number, decision()))
 

@@ -218,6 +218,7 @@ _KINDS: Mapping[str, Kind] = {
     "tag_silent": ("Alarm", "Process", ""),
     "tag_heard": ("Alarm", "Process", ""),
     "by_hand": ("Operator", "Process", ""),
+    "by_hand_voided": ("General", "Other", "Deviation"),
     "expiry_set": ("General", "Property Value Change", ""),
     "signed": ("Operator", "Other", "Signed"),
     "refused": ("Message", "Message", ""),

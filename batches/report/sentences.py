@@ -327,6 +327,7 @@ _SAID: dict[str, Reader] = {
     "departure_requested": _requested,
     "departure_decided": _decided,
     "departure_overdue": _plain_words("Departure {id} not confirmed by {due}"),
+    "by_hand_voided": _plain_words("The work done by hand of entry {entry} counts for no step"),
     "corrected": _corrected,
     "refused": _plain_words("Refused: {what}", reason="sentence"),
     "time_limit_exceeded": _plain_words(

@@ -23,7 +23,7 @@ def resealed(entries: Iterable[Entry]) -> list[Entry]:
 
 def _referring(body: PlainDict, numbers: dict[int, int]) -> PlainDict:
     changed: dict[str, Plain] = dict(body)
-    for name in ("entry", "cause"):
+    for name in ("entry", "cause", "by_hand"):
         if isinstance(number := body.get(name), int):
             changed[name] = numbers.get(number, number)
     if isinstance(affected := body.get("affected"), (list, tuple)):

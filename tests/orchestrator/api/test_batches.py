@@ -121,7 +121,7 @@ def test_hold_needs_a_reason_and_restart_a_confirmation(town: Town) -> None:
     town.state(number, "Held")
     refused = town.post("sam", commands, {"command": "pause"}, status=409).json()
     assert refused["type"] == "urn:kweek:problem:refused"
-    assert "is Held: 'pause' is not possible" in refused["detail"]
+    assert "is Held: 'pause' is not possible" in refused.json()["detail"]
     town.post("sam", commands, {"command": "restart"}, status=200)
     town.answer("sam", town.task(number, "restart")["id"], {"confirmed": True})
     town.state(number, "Running")
@@ -171,7 +171,7 @@ def test_notes_departures_corrections_and_deviations(town: Town) -> None:
     town.answer("olga", task, CLEARED)
 
 
-def test_work_by_hand_is_typed_in_late(town: Town) -> None:
+def test_work_by_hand_outside_a_reconciliation_is_refused_and_kept(town: Town) -> None:
     number = town.batch()
     town.task(number, "ask")
     late = {
@@ -182,9 +182,10 @@ def test_work_by_hand_is_typed_in_late(town: Town) -> None:
     }
     body = {"path": "Bench", "unit": "IM-01", "action": "image", "results": {"volume": "5 mL"}, "late": late}
     town.post("sam", f"/batches/{number}/work-by-hand", {**body, "unit": "BR-01"}, status=422)
-    town.post("sam", f"/batches/{number}/work-by-hand", body, status=201)
+    refused = town.post("sam", f"/batches/{number}/work-by-hand", body, status=409)
+    assert "while 'Bench' is reconciled" in refused.json()["detail"]
     entry = town.record(number)[-1]
-    assert (entry["kind"], entry["happened_at"]) == ("by_hand", "2026-01-01T00:00:00.000000Z")
+    assert (entry["kind"], entry["body"]["what"]) == ("refused", "work by hand")
 
 
 def test_the_record_comes_in_pages_without_a_gap(town: Town) -> None:
