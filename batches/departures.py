@@ -71,10 +71,9 @@ def decide(
 
 
 def _status(found: Departure, approve: bool, actor: Actor) -> str:
-    quality = actor.role in ("qa", "qp")
-    again = found.status == "requested" or (found.status == "applied_unconfirmed" and quality)
-    if again and actor.id in found.people:
+    if actor.id in found.people and found.status in ("requested", "applied_unconfirmed"):
         raise NotPermitted(f"{found.id} needs another person than those who asked for it and applied it.")
+    quality = actor.role in ("qa", "qp")
     match found.status:
         case "requested" if not approve and actor.role in MAY_COUNTERSIGN:
             return "rejected"
