@@ -29,9 +29,12 @@ CHANGES: tuple[PlainDict, ...] = (
     {"kind": "nonsense"},
     {},
 )
+ROLE, REASON = st.sampled_from(ROLES), st.sampled_from(["because", ""])
+OFTEN = st.sampled_from(["supervisor", "operator"])
 OP = st.one_of(
     st.tuples(st.just("advance"), st.integers(1, 12)),
-    st.tuples(st.just("command"), st.sampled_from(COMMANDS), st.sampled_from(ROLES), st.sampled_from(["", "because"]), st.integers(0, 3)),
+    st.tuples(st.just("command"), st.sampled_from(COMMANDS), ROLE, REASON, st.integers(0, 3)),
+    st.tuples(st.just("command"), st.sampled_from(("hold", "pause", "resume", "restart")), OFTEN, REASON, st.integers(0, 1)),
     st.tuples(st.just("settle"), st.integers(0, 3)),
     st.tuples(st.just("trouble"), st.booleans()),
     st.tuples(st.just("answer"), st.booleans()),
@@ -175,7 +178,7 @@ def check(batch: Batch, closed: set[str]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(OP, max_size=25))
+@given(st.lists(OP, min_size=8, max_size=30))
 def test_whatever_is_asked_no_invariant_breaks(ops: list[tuple[object, ...]]) -> None:
     batch, closed = Batch(), set[str]()
     remembered: list[tuple[int, BatchState]] = []
