@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import cast
 
 from batches.entries import Entry, moment
-from batches.errors import KweekError, RecordError
+from batches.errors import MALFORMED, KweekError, RecordError
 from batches.plain import Plain, PlainDict, dict_in, dicts_in, list_in, text_in, whole_in
 from batches.procedure import Progress, find
 from batches.quantities import Quantity
@@ -61,7 +61,7 @@ class OpenPhase:
 @dataclass(slots=True)
 class Task:
     """Something a person is asked. `kind`: ask, decide, scan, sign, consume, label, sample, result,
-    work (by hand), prompt (of a device), in_doubt, failed, restart, dispose, reconcile.
+    work (by hand), prompt (of a device), in_doubt, failed, restart, make_safe, dispose, reconcile.
     `content` is the plain form shown: text, role, fields, options, given, expects.
     `answers`: who has answered so far and what (two for a verified or two-person task); none again
     once the second person has rejected what the first answered."""
@@ -229,6 +229,11 @@ class BatchState:
             handler(self, entry, entry.content())
         except KweekError as error:
             raise RecordError(f"Entry {entry.number} ({entry.kind}) cannot stand here: {error}") from error
+        except MALFORMED as error:
+            raise RecordError(
+                f"Entry {entry.number} ({entry.kind}) holds a member of another shape than its kind has: "
+                f"{type(error).__name__}: {error}"
+            ) from error
         self.entries = entry.number
 
 

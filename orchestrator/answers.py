@@ -90,7 +90,7 @@ class Answers:
         except (BadInput, NotPermitted, Refused) as error:
             await self._keep_refusal(state, f"answer to {task_id}", task.path, actor, error)
             raise
-        await submission.durable
+        await submission.wait()
         return {"task": task_id, "status": status}
 
     def _task(self, state: BatchState, task_id: str) -> Task:
@@ -314,7 +314,7 @@ class Answers:
         self, state: BatchState, what: str, path: str, actor: Actor, error: KweekError
     ) -> None:
         draft = commands.refused(what, path, str(error), actor)
-        await self._engine.commit(self._engine.batch_part(state.number, iter((draft,)))).durable
+        await self._engine.commit(self._engine.batch_part(state.number, iter((draft,)))).wait()
 
     # --- commands and the rest ------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ class Answers:
         except (BadInput, Refused) as error:
             await self._keep_refusal(state, given, path, actor, error)
             raise
-        await submission.durable
+        await submission.wait()
 
     async def note(self, number: str, text: str, actor: Actor, reply: Replying | None = None) -> None:
         """A remark in the record."""
@@ -418,4 +418,4 @@ class Answers:
         except (BadInput, Refused) as error:
             await self._keep_refusal(state, what, "", actor, error)
             raise
-        await submission.durable
+        await submission.wait()

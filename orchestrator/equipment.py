@@ -47,6 +47,10 @@ class Equipment(Protocol):
     async def status(self, unit: str, command: str) -> Outcome: ...
     async def read(self, unit: str, tag: str) -> Reading: ...
     async def safe(self, unit: str, state: str, command: str) -> None: ...
+    async def stop(self, unit: str, command: str) -> None:
+        """End what the unit does now, in order. What was asked of it then ends, and says how."""
+        ...
+
     async def set(self, unit: str, tag: str, value: Quantity, command: str) -> None: ...
     async def prompt(self, unit: str, command: str) -> str | None:
         """What the unit's running programme asks a person, if anything."""
@@ -115,6 +119,10 @@ class PlantEquipment:
     async def safe(self, unit: str, state: str, command: str) -> None:
         with self._clock.activity.call():
             await (await self._connected(unit)).safe(state, command)
+
+    async def stop(self, unit: str, command: str) -> None:
+        with self._clock.activity.call():
+            await (await self._connected(unit)).stop()
 
     async def set(self, unit: str, tag: str, value: Quantity, command: str) -> None:
         with self._clock.activity.call():

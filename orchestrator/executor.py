@@ -33,6 +33,7 @@ from orchestrator.cursor import Cursor
 from orchestrator.engine import Engine, Part
 from orchestrator.performing import Performer
 from orchestrator.replying import Replying
+from orchestrator.safety import Safety
 from orchestrator.store.port import Submission
 from orchestrator.watching import watch_confirmations, watch_hold, watch_limits, watch_time_limits
 
@@ -53,7 +54,7 @@ class BatchRunner:
         self._running: dict[str, asyncio.Task[None]] = {}
         self.signal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last: asyncio.Future[None] | None = None
-        self.performer = Performer(self)
+        self.performer, self.safety = Performer(self), Safety(self)
 
     # --- plumbing -----------------------------------------------------------------------------------
 
@@ -197,6 +198,7 @@ class BatchRunner:
     # --- a unit procedure -----------------------------------------------------------------------------
 
     async def _unit_procedure(self, path: str) -> None:
+        self.safety.begin(path)
         node = cast("UnitProcedure", find(self.state.known_recipe().procedure, path, self.state.progress))
         for phase_path in self._open_phases(path):
             self._recover(phase_path, path, node)
@@ -228,11 +230,11 @@ class BatchRunner:
             case "Holding" if not self._finishing(path):
                 self.confirmed.discard(path)
                 self._discard(path)
-                await self._make_safe(path, node)
+                await self.safety.hold(path, node)
                 self._settle_element(path, "Holding")
-            case "Stopping" | "Aborting" as at if not self._acting(path):
-                await self._make_safe(path, node)
-                self._settle_element(path, at)
+            case "Stopping" | "Aborting" as at:
+                if await self.safety.end(path, node) and not self._acting(path):
+                    self._settle_element(path, at)
             case "Held":
                 self._held(path)
             case "Pausing":
@@ -351,6 +353,12 @@ class BatchRunner:
         mine = [cursor for cursor in self.cursors.values() if cursor.up == path]
         return any(cursor.acting or self._owes_word(cursor) for cursor in mine)
 
+    def at_work(self, path: str, unit: str) -> bool:
+        """Whether a unit may be acting for a unit procedure: it was asked to, and how it ended is not known."""
+        found = [self.state.phase(phase).open for phase in self._open_phases(path)]
+        asked = [step for step in found if step is not None and step.command and step.unit == unit]
+        return any(step.status in ("asked", "in_doubt") for step in asked)
+
     def _owes_word(self, cursor: Cursor) -> bool:
         if not cursor.recovered or not isinstance(cursor.step, DEVICE_STEPS):
             return False
@@ -367,31 +375,6 @@ class BatchRunner:
             cursor.run.close()
             self.commit(commands.discard_phase(self.state, cursor.path))
             cursor.wake()
-
-    async def _make_safe(self, path: str, node: UnitProcedure) -> None:
-        safe = next(
-            (c.call.hold.safe for c in self.cursors.values() if c.up == path and c.call.hold.safe), ""
-        )
-        for role in (node.unit, *node.also):
-            unit = self.state.units.get(role, "")
-            if unit and not self.engine.equipment.manual(unit):
-                await self._make_unit_safe(path, unit, safe or "keep_environment")
-
-    async def _make_unit_safe(self, path: str, unit: str, safe: str) -> None:
-        command = command_id(self.state.number, f"{path}!safe", self.state.entries, 1)
-        body: PlainDict = {"path": path, "unit": unit, "safe": safe, "command": command}
-        await self.commit(iter((Draft("safe_asked", body),))).durable
-        try:
-            await self.engine.equipment.safe(unit, safe, command)
-        except DeviceError as error:
-            sentence = f"{unit} did not confirm the safe state '{safe}': {error} Look at it at once."
-            self.commit(self._unsafe(path, body, sentence))
-        else:
-            self.commit(iter((Draft("safe_reached", body),)))
-
-    def _unsafe(self, path: str, body: PlainDict, sentence: str) -> Decision:
-        yield Draft("safe_failed", {**body, "sentence": sentence})
-        yield commands.deviation(self.state, "critical", sentence, path)
 
     def _held(self, path: str) -> None:
         """What is held only for want of a decision goes on once all of them are made."""
@@ -436,7 +419,7 @@ class BatchRunner:
                     "value": plain(value),
                     "command": command,
                 }
-                await self.commit(iter((Draft("set_restored", body),))).durable
+                await self.commit(iter((Draft("set_restored", body),))).wait()
                 if self.state.elements[path] != "Restarting":  # a hold or abort came meanwhile
                     return
                 try:

@@ -312,7 +312,7 @@ class LadsDriver:
                 )
 
     async def stop(self) -> None:
-        """End what runs, in order. A unit that has stopped already is left as it is."""
+        """End what runs, in order. A unit at which nothing runs is left as it is."""
         await self._command("Stop")
 
     async def abort(self) -> None:
@@ -328,7 +328,7 @@ class LadsDriver:
         await self._command("Unhold")
 
     async def _command(self, method: str) -> None:
-        if method == "Stop" and (await self._progress()).state in ("Stopped", "Aborted"):
+        if method == "Stop" and (await self._progress()).state in AT_REST:
             return
         async with self._link.asking(OutcomeUnknown) as (client, known):
             parts = known.state if method in known.state else known.running

@@ -86,6 +86,9 @@ class AtOnce:
     async def safe(self, unit: str, state: str, command: str) -> None:
         return
 
+    async def stop(self, unit: str, command: str) -> None:
+        return
+
     async def set(self, unit: str, tag: str, value: Quantity, command: str) -> None:
         return
 

@@ -82,6 +82,7 @@ class FakePlant:
         self.results: dict[str, dict[str, Quantity]] = {}
         self.readings: dict[str, Quantity] = {}
         self.clock: InlineClock | None = None
+        self.halts: dict[str, asyncio.Future[None]] = {}
 
     def manual(self, unit: str) -> bool:
         return self.plant.unit(unit).driver == "manual"
@@ -99,9 +100,16 @@ class FakePlant:
         if self.acts_anew(unit, step, command):
             self.log.append(Acted(unit, action, command, self.now()))
         self.points.pass_by(f"during {unit} {action}")
-        await self._clock.sleep_until(self._clock.now() + DURATION)
+        stopped = await self.works(unit, DURATION)
         self.points.pass_by(f"after {unit} {action}")
+        if stopped:
+            return Outcome("failed", text="It was stopped")
         return Outcome("done", {"volume": parse("100 mL")}, evidence=b"t,event\n0,start\n")
+
+    async def works(self, unit: str, lasts: timedelta) -> bool:
+        """Take the time an action takes; whether it was stopped before."""
+        halt = self.halts[unit] = asyncio.get_running_loop().create_future()
+        return await self._clock.wait(halt, self.now() + lasts)
 
     def acts_anew(self, unit: str, step: Act, command: str) -> bool:
         """Equipment that keeps command ids acts once for each; other equipment acts whenever it is told."""
@@ -128,6 +136,12 @@ class FakePlant:
 
     async def safe(self, unit: str, state: str, command: str) -> None:
         self.points.pass_by(f"safe {unit}")
+
+    async def stop(self, unit: str, command: str) -> None:
+        self.points.pass_by(f"stop {unit}")
+        halt = self.halts.get(unit)
+        if halt is not None and not halt.done():
+            halt.set_result(None)
 
     async def set(self, unit: str, tag: str, value: Quantity, command: str) -> None:
         self.points.pass_by(f"restore {unit}")

@@ -105,7 +105,7 @@ class Shop(FakePlant):
     """Equipment that does as it is told, unless a story gives it another fate.
 
     `fates`: what becomes of the next calls of an action, in order; `loses`: calls that act although an
-    exception is raised. `safes`, `restored`: what was asked beside the steps. `away`: units that are not there.
+    exception is raised. `safes`, `restored`, `stopped`: what was asked beside the steps. `away`: units that are not there.
     """
 
     def __init__(self, kinds: Mapping[str, Repeatability] | None = None) -> None:
@@ -121,6 +121,8 @@ class Shop(FakePlant):
         self.lasts = timedelta(minutes=10)
         self.acts_before_failing = False
         self.unsafe: Exception | None = None
+        self.stopped: list[str] = []
+        self.unstoppable: Exception | None = None
 
     async def act(self, unit: str, step: Act, command: str, batch: str) -> Outcome:
         action = action_of(step)[0]
@@ -131,7 +133,8 @@ class Shop(FakePlant):
         fate = fates.pop(0) if fates else Outcome("done", {"volume": parse("100 mL")})
         if not isinstance(fate, Exception) or self.acts_before_failing:
             self.log.append(Acted(unit, action, command, self._clock.now()))
-        await self._clock.sleep_until(self._clock.now() + self.lasts)
+        if await self.works(unit, self.lasts):
+            return Outcome("failed", text="It was stopped")
         if isinstance(fate, Exception):
             raise fate
         return fate
@@ -155,6 +158,12 @@ class Shop(FakePlant):
         if self.unsafe is not None:
             raise self.unsafe
         self.safes.append((unit, state))
+
+    async def stop(self, unit: str, command: str) -> None:
+        self.stopped.append(unit)
+        if self.unstoppable is not None:
+            raise self.unstoppable
+        await super().stop(unit, command)
 
     async def set(self, unit: str, tag: str, value: Quantity, command: str) -> None:
         self.restored.append((unit, tag, str(value)))
