@@ -44,6 +44,7 @@ from orchestrator.settings import FULL_COST, Settings
 from orchestrator.site import SOFTWARE, Site
 from orchestrator.store.port import Store
 from orchestrator.store.store import DatabaseStore
+from orchestrator.upgrading import refuse_to_start
 
 API = "/api/v1"
 ALIVE_EVERY = 60.0  # s, real time: how exactly it is known since when no engine ran
@@ -78,6 +79,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         failed: asyncio.Future[StoreError] = asyncio.get_running_loop().create_future()
         store = await asyncio.to_thread(_store, settings, failed)
         stack.push_async_callback(asyncio.to_thread, store.close)
+        await asyncio.to_thread(refuse_to_start, store)
         clock = await _clock(settings, await asyncio.to_thread(latest, store), stack)
         clock.activity.commits = store.pending
         devices = _equipment(settings, plant, clock)
