@@ -114,6 +114,8 @@ def command(state: BatchState, path: str, given: Command, actor: Actor, reason: 
             f"Batch {state.number} is {state.state}: a batch is one execution and takes no more commands. "
             "Create a new batch."
         )
+    if given == "start" and state.progress.started:
+        raise Refused(f"Batch {state.number} was run before: a batch is one execution. Create a new batch.")
     if state.state == "Idle" and given == "abort":  # made by mistake: it ends without having begun
         yield _change(path, "Idle", "Aborting", given, actor, reason)
         return

@@ -241,7 +241,7 @@ class People:
         submission = self._engine.commit((f"person/{person.id}", drafts), reply=reply)
         for entry in submission.entries:
             person.apply(entry)
-        await submission.durable
+        await submission.wait()
 
     def close(self) -> None:
         self._passwords.close()

@@ -181,7 +181,7 @@ class Performer:
         body: dict[str, Plain] = {
             "path": cursor.path, "number": open_.number, "attempt": open_.attempt, "command": open_.command, "why": why,
         }  # fmt: skip
-        await self._runner.commit(iter((Draft("step_repeated", body),))).durable
+        await self._runner.commit(iter((Draft("step_repeated", body),))).wait()
 
     async def _inquire(self, cursor: Cursor, step: Act, open_: OpenStep, why: str) -> bool:
         """Ask the device what became of a command. True if it was never received or still runs: then

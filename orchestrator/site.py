@@ -129,7 +129,7 @@ class Site:
         """Submit a recipe (YAML). Raises RecipeError with findings."""
         stream, decision = self.recipes.submit(text, actor)
         submission = self.engine.commit((stream, decision), reply=reply)
-        await submission.durable
+        await submission.wait()
         body = submission.entries[0].content()
         return str(body["recipe"]), int(str(body["recipe_version"]))
 
@@ -137,13 +137,13 @@ class Site:
         self, name: str, version: int, actor: Actor, reply: Replying | None = None
     ) -> None:
         """Approval by a second person."""
-        await self.engine.commit(self.recipes.approve(name, version, actor), reply=reply).durable
+        await self.engine.commit(self.recipes.approve(name, version, actor), reply=reply).wait()
 
     async def withdraw_recipe(
         self, name: str, version: int, reason: str, actor: Actor, reply: Replying | None = None
     ) -> None:  # fmt: skip
         """A version from which no batch is made any more."""
-        await self.engine.commit(self.recipes.withdraw(name, version, reason, actor), reply=reply).durable
+        await self.engine.commit(self.recipes.withdraw(name, version, reason, actor), reply=reply).wait()
 
     # --- batches ------------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class Site:
         submission = self.engine.commit(self.engine.batch_part(number, iter(drafts)), reply=reply)
         self.engine.numbers.add(number)
         self._run(self.engine.batches[number])
-        await submission.durable
+        await submission.wait()
         return number
 
     # --- lots ---------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class Site:
         drafts = materials.receive(
             number, self._material(material), quantity, expires, identity, supplier_lot, actor
         )
-        await self.engine.commit((f"lot/{number}", drafts), reply=reply).durable
+        await self.engine.commit((f"lot/{number}", drafts), reply=reply).wait()
         return number
 
     async def decide_lot(
@@ -199,9 +199,7 @@ class Site:
         decide = {
             "release": materials.release, "reject": materials.reject, "accept": materials.accept_conditionally
         }[decision]  # fmt: skip
-        await self.engine.commit(
-            (f"lot/{number}", decide(lot, signature, reason, actor)), reply=reply
-        ).durable
+        await self.engine.commit((f"lot/{number}", decide(lot, signature, reason, actor)), reply=reply).wait()
 
     # --- units --------------------------------------------------------------------------------------
 
@@ -212,7 +210,7 @@ class Site:
         if unit not in self.equipment:
             raise NotFound(f"There is no unit {unit}; look at the list of equipment.")
         drafts = units.clean(self.equipment[unit], performed, verified, method)
-        await self.engine.commit((f"equipment/{unit}", drafts), reply=reply).durable
+        await self.engine.commit((f"equipment/{unit}", drafts), reply=reply).wait()
         self.engine.allocate()
 
     def health(self) -> PlainDict:

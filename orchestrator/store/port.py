@@ -53,6 +53,11 @@ class Submission:
     entries: tuple[Entry, ...]
     durable: "asyncio.Future[None]"
 
+    async def wait(self) -> None:
+        """Until the entries are on disk. Who stops waiting stops nobody else: the future belongs to the
+        commit, and others are told of the entries by it."""
+        await asyncio.shield(self.durable)
+
 
 class Store(Protocol):
     """The record. Reads see durable entries only; call them from a worker thread, not the loop."""

@@ -113,6 +113,8 @@ def test_only_a_supervisor_resets_a_unit_procedure() -> None:
     with pytest.raises(NotPermitted, match="'reset' needs the role supervisor"):
         given(run, "reset", up, "operator")
     given(run, "reset", up, reason="")
+    with pytest.raises(Refused, match="was run before: a batch is one execution"):
+        given(run, "start", up)
     assert run.state.elements == {"": "Running", up: "Idle"}
 
 
