@@ -52,10 +52,16 @@ slow: setup ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow --timeout 0 -s
 
 bench: setup ## measure, beside a peer and the bare floor
-	@$(BIN)/python -m pytest -m bench --timeout 0 -s
+	@$(BIN)/python -c 'import dbos' 2>/dev/null || { \
+	  echo "The peer is not installed: $(BIN)/python -m pip install --require-hashes -r constraints.txt" >&2; exit 1; }
+	@$(BIN)/python -m tests.benchmarks.steps
+	@$(BIN)/python -m tests.benchmarks.length
+	@$(BIN)/python -m tests.benchmarks.store
 
 crash: setup ## stop the engine at every commit and device call, and kill real processes
-	@$(BIN)/python -m pytest -m slow -k crash --timeout 0 -s
+	@$(BIN)/python -m tests.benchmarks.crash
+	@$(BIN)/python -m tests.kill.kills --kills 25 --recipe cart-autologous
+	@$(BIN)/python -m tests.kill.kills --kills 25 --recipe kidney-organoid
 
 constraints: ## resolve pyproject.toml anew into constraints.txt (needs uv)
 	@{ sed -n '/^[^#]/q;p' constraints.txt; \

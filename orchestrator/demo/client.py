@@ -1,5 +1,6 @@
 """A person's client of the HTTP API: signs in, asks, acts once."""
 
+import asyncio
 import json
 from typing import Any
 from uuid import uuid4
@@ -19,12 +20,20 @@ class Problem(KweekError):
         self.status = status
 
 
+PATIENCE, PAUSE = 60.0, 0.2  # s, real time: how long a server that does not answer is tried, and how often
+
+
 class Client:
-    """One person, signed in. Raises Problem for what the API refuses."""
+    """One person, signed in. Raises Problem for what the API refuses.
+
+    A request that gets no answer, because the server went away, is sent again under the same
+    Idempotency-Key until it does. `acknowledged`: the paths that were posted to and answered with success.
+    """
 
     def __init__(self, http: httpx.AsyncClient, user_name: str) -> None:
         self._http, self.user_name = http, user_name
         self._token = ""
+        self.acknowledged: list[str] = []
 
     async def sign_in(self, password: str, new_password: str = "") -> None:
         body = {"user_name": self.user_name, "password": password}
@@ -32,11 +41,27 @@ class Client:
         self._token = found["token"]
 
     async def get(self, path: str) -> Any:
-        return self._read(await self._http.get(f"{API}{path}", headers=self.headers))
+        return self._read(await self._send("GET", path, self.headers))
 
     async def post(self, path: str, body: object, key: str = "") -> Any:
         headers = self.headers | {"Idempotency-Key": key or str(uuid4())}
-        return self._read(await self._http.post(f"{API}{path}", json=body, headers=headers))
+        found = self._read(await self._send("POST", path, headers, body))
+        self.acknowledged.append(path)
+        return found
+
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str], body: object = None
+    ) -> httpx.Response:
+        ends = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            try:
+                return await self._http.request(method, f"{API}{path}", headers=headers, json=body)
+            except httpx.TransportError as error:
+                if asyncio.get_running_loop().time() > ends:
+                    raise KweekError(
+                        f"The server at {self._http.base_url} does not answer: {error!r}"
+                    ) from error
+                await asyncio.sleep(PAUSE)
 
     async def every(self, path: str) -> list[Any]:
         """All pages of a list."""

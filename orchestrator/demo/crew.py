@@ -21,7 +21,7 @@ from batches.plain import Plain, PlainDict
 from batches.quantities import Quantity, duration, from_plain
 from devices.bench import Bench
 from orchestrator.clock import PeopleClock
-from orchestrator.demo.client import API, Client, Problem
+from orchestrator.demo.client import API, PAUSE, Client, Problem
 from orchestrator.demo.processes import PASSWORD, Processes
 from orchestrator.demo.right_answers import Sight, right_answer
 from orchestrator.demo.slips import Slip, slip_for, wrong
@@ -48,6 +48,8 @@ IDENTITY = "KWDEMO126000001U"
 STOCK = "1000000000000"
 """Enough of everything, in the unit of measure of each material (a demonstration's shelf)."""
 LATE = timedelta(minutes=45)
+ENDED = ("Complete", "Stopped", "Aborted")
+CONFLICT, MOMENTS = 409, 10  # a refusal for the time being, and how often a right answer is given again
 CULTURE = ("bioreactor", "closed_cell_processor")
 
 
@@ -82,6 +84,11 @@ class Crew:
         await self._stack.aclose()
 
     # --- before the batch -----------------------------------------------------------------------------
+
+    @property
+    def acknowledged(self) -> list[str]:
+        """The paths of all that the server took, of everybody."""
+        return [path for person in self._people.values() for path in person.acknowledged]
 
     async def prepare(self, text: str) -> None:
         """People, an approved recipe, released lots."""
@@ -139,11 +146,23 @@ class Crew:
         needs = any(material.get("identity") for material in self._recipe["materials"].values())
         async for kind, mark, data in self._events():
             async with self._clock.event(mark):
-                if kind == "snapshot":
+                if kind == "snapshot" and number:  # the server was away
+                    if await self._missed(supervisor, number):
+                        break
+                elif kind == "snapshot":
                     number = await self._begin(supervisor, IDENTITY if needs else "")
                 elif kind == "entry" and await self._heard(supervisor, number, data):
                     break
         return number
+
+    async def clean(self) -> None:
+        """Two people clean what the batch left to be cleaned, for the next one."""
+        with self._clock.activity.call():
+            for unit in (await self._people["olga"].get("/equipment"))["items"]:
+                if not unit["clean"]:
+                    method = "wiped and rinsed as its card says"
+                    body = {"method": method, "verifier": "omar", "verifier_password": PASSWORD}
+                    await self._people["olga"].post(f"/equipment/{unit['id']}/cleanings", body)
 
     async def _begin(self, supervisor: Client, identity: str) -> str:
         with self._clock.activity.call():
@@ -153,8 +172,24 @@ class Crew:
         self._view.batch(number)
         return number
 
+    async def _missed(self, supervisor: Client, number: str) -> bool:
+        """Look at the batch after the stream of events broke off; whether it has ended."""
+        self.story["times the server was away"] += 1
+        self._spawn(self._look(supervisor, number))
+        return (await supervisor.get(f"/batches/{number}"))["state"] in ENDED
+
     async def _events(self) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
-        """Server-sent events as (kind, id, data); a mark that carries no data too."""
+        """Server-sent events as (kind, id, data), taken up again when the server comes back: each time
+        it begins with a snapshot."""
+        while True:
+            try:
+                async for event in self._one_stream():
+                    yield event
+            except httpx.TransportError:
+                await asyncio.sleep(PAUSE)
+
+    async def _one_stream(self) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
+        """One stream of server-sent events until it breaks off; a mark that carries no data too."""
         listener = self._people["sara"]
         async with self._http.stream(
             "GET", f"{API}/events", headers=listener.headers, timeout=None
@@ -173,7 +208,7 @@ class Crew:
                         raise KweekError(f"The stream of events ended: {json.loads(value)['detail']}")
                     case _:
                         continue
-        raise KweekError("The server closed the stream of events before the batch had ended.")
+        raise httpx.RemoteProtocolError("The server closed the stream of events before the batch had ended.")
 
     async def _heard(self, supervisor: Client, number: str, entry: dict[str, Any]) -> bool:
         """React to one entry; whether the batch has ended."""
@@ -291,12 +326,25 @@ class Crew:
         except (NotFound, KweekError):
             return None
 
+    async def _post(self, person: Client, path: str, body: dict[str, Any], *, patient: bool) -> None:
+        """Answer; a server that has just come back may ask for a moment, when the answer is right."""
+        for _ in range(MOMENTS if patient else 0):
+            try:
+                await person.post(path, body)
+            except Problem as problem:
+                if problem.status != CONFLICT:
+                    raise
+                await asyncio.sleep(PAUSE)
+            else:
+                return
+        await person.post(path, body)
+
     async def _give(self, person: Client, task: dict[str, Any], answer: Plain, *, expected: bool) -> None:
         body: dict[str, Any] = {"answer": answer}
         if task["signed"]:
             body["signature"] = {"password": PASSWORD}
         try:
-            await person.post(f"/tasks/{task['id']}/answer", body)
+            await self._post(person, f"/tasks/{task['id']}/answer", body, patient=expected)
         except Problem as problem:
             if expected:
                 raise

@@ -22,17 +22,19 @@ def free_port() -> int:
 
 
 class Processes:
-    """`kweek plant --virtual` and `kweek serve` on free ports, with their files in `folder`."""
+    """`kweek plant --virtual` and `kweek serve` on free ports, with their files in `folder`; the record in
+    an SQLite file there, unless another database is named."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str = "") -> None:
         self._folder = folder
         self._plant_port, self._clock_port, self._port = free_port(), free_port(), free_port()
         self.environment = {
             **os.environ, "KWEEK_PORTS": f"4840={self._plant_port}", "KWEEK_CLOCK": f"127.0.0.1:{self._clock_port}",
-            "KWEEK_DATABASE_URL": f"sqlite:///{folder / 'kweek.db'}", "KWEEK_FOLDER": str(folder),
+            "KWEEK_DATABASE_URL": database_url or f"sqlite:///{folder / 'kweek.db'}", "KWEEK_FOLDER": str(folder),
             "KWEEK_PASSWORD_COST": "low", "KWEEK_PASSWORD": PASSWORD, "OT_API_CONFIG_DIR": str(folder / "opentrons"),
         }  # fmt: skip
         self._running: list[asyncio.subprocess.Process] = []
+        self._server: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
@@ -52,8 +54,7 @@ class Processes:
             plant = self._start(
                 "plant", "--virtual", "--clock-port", str(self._clock_port), "--folder", str(self._folder)
             )
-            server = self._start("serve", "--port", str(self._port))
-            await asyncio.gather(plant, server)
+            _, self._server = await asyncio.gather(plant, self._serve())
         except BaseException:
             await self._stop()
             raise
@@ -62,8 +63,22 @@ class Processes:
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
-    async def _start(self, *arguments: str) -> None:
-        log = (self._folder / f"{arguments[0]}.log").open("wb")
+    async def _serve(self) -> asyncio.subprocess.Process:
+        return await self._start("serve", "--port", str(self._port))
+
+    async def kill_server(self) -> None:
+        """End the server with SIGKILL: it cannot know, and nothing of it is tidied up."""
+        assert self._server is not None  # it was started on the way in
+        self._server.kill()
+        await self._server.wait()
+        self._running.remove(self._server)
+
+    async def start_server(self) -> None:
+        """Start the server again after `kill_server`."""
+        self._server = await self._serve()
+
+    async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
+        log = (self._folder / f"{arguments[0]}.log").open("ab")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "orchestrator", *arguments, env=self.environment, stdout=asyncio.subprocess.PIPE,
             stderr=log,
@@ -75,6 +90,7 @@ class Processes:
             if not await process.stdout.readline():
                 said = (self._folder / f"{arguments[0]}.log").read_text(errors="replace").strip()
                 raise KweekError(f"'kweek {arguments[0]}' did not start: {said[-2000:]}")
+        return process
 
     async def _stop(self) -> None:
         for process in reversed(self._running):

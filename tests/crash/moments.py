@@ -35,7 +35,8 @@ class Watched:
     def __init__(
         self, name: str, declared: Declared, before: "Watched | None" = None, begun_at: int = 0
     ) -> None:
-        self.name, self.declared = name, declared
+        self.name = name
+        self.declared: Declared = declared
         self.world = whole_world(name, declared) if before is None else before.left_by(begun_at)
         self.moments: dict[int, Moment] = {}
         self.world.points.watch = self._note

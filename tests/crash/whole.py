@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from batches.entries import Actor, Draft
 from batches.errors import NotFound
@@ -27,7 +27,7 @@ from tests.crash.world import START, FakePlant, Points, World
 RECIPES = ("kidney-organoid", "cart-autologous")
 IDENTITY = "KWDEMO126000001U"
 ENGINEER, QA = Actor("person", "p-eng", "engineer"), Actor("person", "p-qa", "qa")
-Declared = Literal["declared", "worst"]
+Declared: TypeAlias = Literal["declared", "worst"]
 """How the equipment may be asked again: as its drivers declare, or never (`set` excepted)."""
 QUERYABLE_DRIVERS = ("lads", "liquid_handler")
 """Drivers whose equipment keeps command ids and can be asked for them (devices/drivers)."""
