@@ -62,3 +62,8 @@ class StoreError(KweekError):
 
 class RecordError(KweekError):
     """A record does not add up."""
+
+
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError)
+"""What Python raises where a value has another shape than its place asks for. Whoever reads what may have
+been altered (a record, an export) says so in a sentence, and does not end in a traceback."""
