@@ -95,7 +95,7 @@ class People:
     async def _prove(self, user_name: str, password: str, source: str, what: str) -> Person:
         """The person of that name, if the password is theirs; a failure is recorded."""
         person = self._by_name.get(user_name.casefold())
-        failed = await self.sign_ins.prove(user_name, password, person)
+        failed = await self.sign_ins.prove(user_name, password, person, at_the_door=what == "sign-in")
         if failed and person is not None:  # a stranger's guesses at names would fill the record
             body = {"source": source, "what": what, "in_a_row": failed}
             await self._commit(person, [Draft("sign_in_failed", body)])

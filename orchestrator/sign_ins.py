@@ -49,16 +49,17 @@ class SignIns:
 
     # --- attempts -----------------------------------------------------------------------------------
 
-    async def prove(self, user_name: str, password: str, person: Person | None) -> int:
+    async def prove(self, user_name: str, password: str, person: Person | None, *, at_the_door: bool) -> int:
         """Whether the password is the person's (`person` None: an unknown name, which takes as long).
 
         Gives 0, or how many attempts under this name have now failed in a row. Attempts under one name
-        are made one after the other, so that many at once do not slip past the wait. Raises WaitFirst.
+        are made one after the other, so that many at once do not slip past the wait. `at_the_door`: nobody is
+        signed in yet who makes the attempt. Raises WaitFirst.
         """
         name = _digest(user_name.casefold())
         async with self._trying.setdefault(name, asyncio.Lock()):
             await self._check_wait(name)
-            if await self._is_right(password, person):
+            if await self._is_right(password, person, at_the_door):
                 await self.in_thread(lambda: self._store.succeeded(name))
                 return 0
             self.failed_attempts += 1
@@ -74,12 +75,13 @@ class SignIns:
             seconds = int(left.total_seconds()) + 1
             raise WaitFirst(f"Too many attempts failed under this name; try again in {seconds} s.", seconds)
 
-    async def _is_right(self, password: str, person: Person | None) -> bool:
+    async def _is_right(self, password: str, person: Person | None, at_the_door: bool) -> bool:
         kept = None
         if person is not None and not person.left:
             found = await self.in_thread(lambda: self._store.credential(person.id))
             kept = None if found is None else found[0]
-        right, newer = await self._passwords.check(password, kept)
+        check = self._passwords.check_at_the_door if at_the_door else self._passwords.check
+        right, newer = await check(password, kept)
         if newer is not None and person is not None:
             renewed, must = newer, person.must_change
             await self.in_thread(lambda: self._store.set_credential(person.id, renewed, must_change=must))
