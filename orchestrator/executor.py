@@ -25,7 +25,7 @@ from batches.procedure import (
     owner,
 )
 from batches.quantities import Quantity
-from batches.recipe import PhaseCall, UnitProcedure
+from batches.recipe import Hold, PhaseCall, UnitProcedure
 from batches.record import BatchState, Task
 from batches.states import ENDED
 from batches.steps import DEVICE_STEPS, Do, Program, Read, Set, Step, Transfer, Value, plain
@@ -229,8 +229,9 @@ class BatchRunner:
                 self._take_actions(path)
             case "Holding" if not self._finishing(path):
                 self.confirmed.discard(path)
+                safe = self.safety.declared(path)
                 self._discard(path)
-                await self.safety.hold(path, node)
+                await self.safety.hold(path, node, safe)
                 self._settle_element(path, "Holding")
             case "Stopping" | "Aborting" as at:
                 if await self.safety.end(path, node) and not self._acting(path):
@@ -352,6 +353,12 @@ class BatchRunner:
         """Whether a device still acts, or what it did before a crash is still to be said."""
         mine = [cursor for cursor in self.cursors.values() if cursor.up == path]
         return any(cursor.acting or self._owes_word(cursor) for cursor in mine)
+
+    def holds(self, path: str) -> list[Hold]:
+        """What a hold does to each phase that has begun, whether it can go on or not."""
+        procedure, progress = self.state.known_recipe().procedure, self.state.progress
+        found = [find(procedure, phase, progress) for phase in self._open_phases(path)]
+        return [call.hold for call in found if isinstance(call, PhaseCall)]
 
     def at_work(self, path: str, unit: str) -> bool:
         """Whether a unit may be acting for a unit procedure: it was asked to, and how it ended is not known."""

@@ -32,15 +32,14 @@ class Safety:
         self._safe: set[tuple[str, str]] = set()
         """Unit procedures being ended, and which of their units are safe."""
 
-    async def hold(self, path: str, node: UnitProcedure) -> None:
-        """Ask each unit once; one that does not confirm is a critical deviation."""
-        safe = self._declared(path)
+    async def hold(self, path: str, node: UnitProcedure, safe: str) -> None:
+        """Ask each unit for the safe state; one that does not confirm is a critical deviation."""
         for unit in self._units(node):
             await self._make_safe(path, unit, safe)
 
     async def end(self, path: str, node: UnitProcedure) -> bool:
         """Whether every unit is safe: it confirmed, or a person who brought it there did."""
-        at, safe, units = self._state.elements[path], self._declared(path), self._units(node)
+        at, safe, units = self._state.elements[path], self.declared(path), self._units(node)
         for unit in units:
             if (path, unit) in self._safe or self._asked(path, unit):
                 continue
@@ -58,9 +57,9 @@ class Safety:
         """A person has brought a unit into its safe state."""
         self._safe.add((task.path, str(task.content["unit"])))
 
-    def _declared(self, path: str) -> str:
-        mine = (c.call.hold.safe for c in self._runner.cursors.values() if c.up == path and c.call.hold.safe)
-        return next(mine, "keep_environment")
+    def declared(self, path: str) -> str:
+        """The safe state that the phases of a unit procedure declare."""
+        return next((hold.safe for hold in self._runner.holds(path) if hold.safe), "keep_environment")
 
     def _units(self, node: UnitProcedure) -> list[str]:
         found = (self._state.units.get(role, "") for role in (node.unit, *node.also))

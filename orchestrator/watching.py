@@ -150,6 +150,5 @@ def _overrun(runner: "BatchRunner", path: str, sentence: str) -> Decision:
 
 
 def _longest(runner: "BatchRunner", path: str) -> timedelta | None:
-    limits = [c.call.hold.longest for c in runner.cursors.values() if c.up == path]
-    found = [duration(limit) for limit in limits if limit is not None]
+    found = [duration(hold.longest) for hold in runner.holds(path) if hold.longest is not None]
     return min(found, default=None)
