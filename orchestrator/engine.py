@@ -26,6 +26,7 @@ from batches.phases.base import Phase
 from batches.record import BatchState, fold
 from devices.base import Reading
 from devices.plant import Plant
+from orchestrator.clean import CleanEquipment
 from orchestrator.clock import ProcessClock
 from orchestrator.equipment import Equipment
 from orchestrator.plant_classes import unit_classes
@@ -45,6 +46,8 @@ class Historian(Protocol):
 
 OUTAGE = timedelta(minutes=15)
 """Time without the engine after which people reconcile the equipment before it moves again (assumed)."""
+ENDED_KEPT = 8
+"""Batches of an earlier life whose fold is kept once somebody looked at them."""
 LISTENER_LIMIT = 10_000
 """Events a listener may be behind before it is dropped and must join anew."""
 
@@ -78,12 +81,15 @@ class Engine:
         self, store: Store, clock: ProcessClock, equipment: Equipment, plant: Plant, settings: Settings | None = None,
         phases: Callable[[str, int], Phase] = lookup,
     ) -> None:  # fmt: skip
-        self.store, self.clock, self.equipment, self.plant = store, clock, equipment, plant
+        self.store, self.clock, self.plant = store, clock, plant
+        self.equipment: Equipment = CleanEquipment(equipment)
         self.settings, self.phases = settings or Settings(), phases
         self.batches: dict[str, BatchState] = {}
         self.lots: dict[str, LotState] = {}
         self.units: dict[str, UnitState] = {}
         self.recipes = RecipeBook(offers=unit_classes(plant))
+        self._ended_before: dict[str, BatchState] = {}
+        """A few batches that ended in an earlier life and were looked at."""
         self.numbers: set[str] = set()
         """Every batch number ever given."""
         self.requests: dict[tuple[str, str], Request] = {}
@@ -270,10 +276,23 @@ class Engine:
         """The state of any batch."""
         if number in self.batches:
             return self.batches[number]
-        entries = await self.entries(f"batch/{number}")
-        if not entries:
+        self.known(number)
+        if number not in self._ended_before:
+            state = await self._folded_anew(number)
+            while len(self._ended_before) >= ENDED_KEPT:
+                del self._ended_before[next(iter(self._ended_before))]
+            self._ended_before[number] = state
+        return self._ended_before[number]
+
+    def known(self, number: str) -> None:
+        """Raises NotFound for a number that was never given."""
+        if number not in self.numbers and number not in self.batches:
             raise NotFound(f"There is no batch {number}; look at the list of batches.")
-        return fold(entries)
+
+    async def _folded_anew(self, number: str) -> BatchState:
+        """The fold of a batch that is not live, made beside the event loop."""
+        with self.clock.activity.call():
+            return await asyncio.to_thread(lambda: fold(self.store.read(f"batch/{number}")))
 
     def keep_reading(self, unit: str, tag: str, reading: Reading) -> None:
         """Hand a reading to the historian, if there is one."""

@@ -294,7 +294,7 @@ async def list_entries(
     number: str, house: TheHouse, cursor: Cursor = "", limit: Limit = 100
 ) -> Page[EntryShown]:
     """The batch record, entry by entry."""
-    await house.site.batch(number)
+    house.site.engine.known(number)
     after = int(cursor) if cursor.isdecimal() and len(cursor) < 16 else 0
     found = await house.site.entries(f"batch/{number}", after, limit + 1)
     items = await asyncio.to_thread(lambda: [entry_shown(entry) for entry in found[:limit]])
