@@ -15,7 +15,7 @@ from typing import TypeAlias, cast
 
 from batches import commands, lawful
 from batches.entries import Draft, Entry, moment
-from batches.errors import KweekError, NotFound, RecordError
+from batches.errors import MALFORMED, KweekError, NotFound, RecordError
 from batches.expressions import LANGUAGE
 from batches.interpret import advance
 from batches.phases import begin, lookup
@@ -127,20 +127,26 @@ class Reexecution:
                 self._judge(entry)
             except KweekError as error:
                 self._find(entry, str(error))
+            except MALFORMED as error:
+                self._expected = None
+                self._find(entry, _misshapen(entry, error))
         return self._fold(entry)
 
     def _find(self, entry: Entry, sentence: str) -> None:
         self.found.findings.append(Finding(entry.number, sentence))
 
     def _fold(self, entry: Entry) -> bool:
-        if entry.kind == "batch_created" and not self._language_known(entry):
-            return False
         try:
+            if entry.kind == "batch_created" and not self._language_known(entry):
+                return False
             self.state.apply(entry)
             self._before.append(entry)
             self._after(entry)
-        except RecordError as error:
+        except KweekError as error:
             self._find(entry, f"{error} Nothing after it can be judged.")
+            return False
+        except MALFORMED as error:
+            self._find(entry, f"{_misshapen(entry, error)} Nothing after it can be judged.")
             return False
         return True
 
@@ -328,6 +334,10 @@ class Reexecution:
         now = entry.recorded_at
         decision = commands.finish_phase(self.state, cast("PhaseCall", call), path, follower.results, now)
         self._begin(entry, decision)
+
+
+def _misshapen(entry: Entry, error: Exception) -> str:
+    return f"{entry.kind} holds a member of another shape than its kind has: {type(error).__name__}: {error}."
 
 
 ACTIONS: Mapping[str, tuple[type, ...]] = {

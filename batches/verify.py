@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from batches.checkpoint import NoteKey
-from batches.conformance import Conformance, Phases, conform
+from batches.conformance import Conformance, Finding, Phases, conform
 from batches.crosscheck import crosscheck
-from batches.errors import KweekError, RecipeError, RecordError
+from batches.errors import MALFORMED, KweekError, RecipeError
 from batches.integrity import ReadKey, check_manifest, check_streams, seal_of, unlike_manifest
 from batches.phases import lookup
 from batches.plain import PlainDict
@@ -49,7 +49,11 @@ def judged(bundle: Bundle, phases: Phases = lookup) -> Conformance:
     """The record re-executed, and held against what the other streams say where it could be followed."""
     found = conform(bundle.entries, phases)
     if found.state.recipe is not None:
-        found.findings += crosscheck(found.state, {copy.stream: copy.entries for copy in bundle.streams})
+        try:
+            found.findings += crosscheck(found.state, {copy.stream: copy.entries for copy in bundle.streams})
+        except (KweekError, *MALFORMED) as error:
+            sentence = f"The other streams of the record cannot be followed: {type(error).__name__}: {error}"
+            found.findings.append(Finding(0, sentence))
     return found
 
 
@@ -73,6 +77,8 @@ def verify_bundle(
         _ = bundle.stream  # a record without its own stream is none
     except KweekError as error:
         return _unread(files, str(error))
+    except MALFORMED as error:
+        return _unread(files, f"{RECORD} holds a member of another shape than a record has: {error}")
     found = judged(bundle, phases)
     altered = [
         *check_streams(bundle, seal),
@@ -109,7 +115,7 @@ def _check_rendered(
     them, only what has no wording: the recipe and the checkpoint."""
     try:
         made = rendered(bundle, found)
-    except (RecordError, KeyError) as error:
+    except (KweekError, *MALFORMED) as error:
         yield f"The files beside {RECORD} cannot be compared, because it cannot be followed: {error}"
         return
     if files.get("recipe.yaml") not in (None, made["recipe.yaml"]) and other:
