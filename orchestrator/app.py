@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import cast
 
 import structlog
 from fastapi import Depends, FastAPI
 
-from batches.entries import moment, stamp
-from batches.errors import RecordError, StoreError
+from batches.errors import StoreError
 from devices.base import Device
 from devices.drivers import make
 from devices.plant import Plant, load
 from devices.unit import Unit
+from orchestrator.alive import away, keep_alive
 from orchestrator.api import (
     batches,
     changes,
@@ -47,7 +46,6 @@ from orchestrator.store.store import DatabaseStore
 from orchestrator.upgrading import refuse_to_start
 
 API = "/api/v1"
-ALIVE_EVERY = 60.0  # s, real time: how exactly it is known since when no engine ran
 CLOCK_PATIENCE = 30.0  # s, real time, for the plant's clock to come up
 
 
@@ -94,11 +92,13 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         stack.push_async_callback(asyncio.to_thread, crowd.close)
         site = Site(engine)
         clock.activity.asks = lambda: any(state.tasks for state in site.batches.values())
-        site.open(clock.away if isinstance(clock, VirtualClock) else away(settings.folder))
+        site.open(
+            clock.away if isinstance(clock, VirtualClock) else await asyncio.to_thread(_away, settings, store)
+        )
         stack.push_async_callback(site.close)
         crowd.open()
         if not clock.virtual:
-            engine.spawn(_keep_alive(settings.folder), "alive")
+            engine.spawn(keep_alive(settings.folder), "alive")
         yield House(site, crowd, clock, settings)
 
 
@@ -150,26 +150,16 @@ async def _clock(settings: Settings, floor: datetime, stack: AsyncExitStack) -> 
     return clock
 
 
-def latest(store: Store) -> datetime:
-    """The latest time on record: virtual time never goes behind it. Blocking."""
+def _away(settings: Settings, store: Store) -> tuple[datetime, datetime] | None:
+    """Since when and until when no engine ran here. Blocking. What is written of people needs no engine."""
+    recorded = latest(store, "batch/") if store.streams("batch/") else None
+    return away(settings.folder, recorded)
+
+
+def latest(store: Store, prefix: str = "") -> datetime:
+    """The latest time on record, in the streams with a prefix: virtual time never goes behind it. Blocking."""
     last = datetime.min.replace(tzinfo=UTC)
-    for stream in store.streams(""):
+    for stream in store.streams(prefix):
         for entry in store.read(stream, store.head(stream) - 1, 1):
             last = max(last, entry.recorded_at)
     return last
-
-
-def away(folder: Path) -> tuple[datetime, datetime] | None:
-    """Since when and until when no engine ran here, as far as is known."""
-    try:
-        since = moment((folder / "alive").read_text(encoding="ascii"))
-    except (FileNotFoundError, UnicodeDecodeError, RecordError):
-        return None
-    return since, max(since, RealClock().now())
-
-
-async def _keep_alive(folder: Path) -> None:
-    """Keep on disk that an engine runs here."""
-    while True:
-        await asyncio.to_thread((folder / "alive").write_text, stamp(RealClock().now()), "ascii")
-        await asyncio.sleep(ALIVE_EVERY)

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from batches.errors import BadInput, KweekError, StoreError
-from orchestrator.app import away
+from orchestrator.alive import away
 from orchestrator.serving import add_first_person, serve
 from tests.orchestrator.api.town import PLANT, SECRET, Town
 
@@ -69,7 +69,7 @@ def test_it_is_killed_starts_again_and_stops_under_an_open_stream(
         token = client.post("/api/v1/sign-in", json={"user_name": "anna", "password": SECRET}).json()["token"]
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-    found = away(tmp_path)
+    found = away(tmp_path, None)
     assert found is not None
     assert found[0] <= found[1]
     with served(tmp_path) as (process, address), httpx.Client(base_url=address, timeout=10) as client:
