@@ -5,6 +5,7 @@ What a person or the system did is decided anew by the same functions that decid
 decides an entry, a check here says what it must obey.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -149,12 +150,21 @@ _DECIDERS: dict[str, Decider] = {
 
 
 def _evidence(state: BatchState, entry: Entry, body: PlainDict) -> None:
-    """The digest is over the file's bytes; they are those of the text unless a byte had to be escaped."""
-    text = text_in(body, "text")
-    if "\\x" not in text and hashlib.sha256(text.encode()).hexdigest() != text_in(body, "digest"):
+    """The digest is over the file's bytes: those of the text, or of what it stands for in base64."""
+    if hashlib.sha256(_bytes_of(body)).hexdigest() != text_in(body, "digest"):
         raise Unlawful(
             f"The event file of {body.get('unit')} does not have the digest that is recorded for it."
         )
+
+
+def _bytes_of(body: PlainDict) -> bytes:
+    text, encoding = text_in(body, "text"), body.get("encoding")
+    if encoding not in (None, "base64"):
+        raise Unlawful(f"The event file of {body.get('unit')} is kept in an unknown encoding, {encoding}.")
+    try:
+        return text.encode() if encoding is None else base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise Unlawful(f"The event file of {body.get('unit')} is said to be base64, and is not.") from error
 
 
 def _unit_bound(state: BatchState, entry: Entry, body: PlainDict) -> None:

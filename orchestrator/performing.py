@@ -42,6 +42,7 @@ from batches.steps import (
     decode,
 )
 from devices.base import DeviceUnreachable, Outcome, OutcomeUnknown, Reading
+from orchestrator.clean import file_body
 from orchestrator.cursor import Cursor
 from orchestrator.equipment import Act
 
@@ -315,7 +316,7 @@ class Performer:
             yield Draft("evidence_kept", {
                 "path": cursor.path, "unit": open_.unit, "command": open_.command,
                 "digest": hashlib.sha256(outcome.evidence).hexdigest(),
-                "text": outcome.evidence.decode("utf-8", errors="backslashreplace"),
+                **file_body(outcome.evidence),
             }, Actor("device", open_.unit))  # fmt: skip
 
     def _fail(self, cursor: Cursor, sentence: str) -> None:

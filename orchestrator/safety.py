@@ -85,7 +85,7 @@ class Safety:
         at, clock, settings = self._state.elements[path], self._engine.clock, self._engine.settings
         command = command_id(self._state.number, f"{path}!safe", self._state.entries, 1)
         body: PlainDict = {"path": path, "unit": unit, "safe": safe, "command": command}
-        await self._runner.commit(iter((Draft("safe_asked", body),))).durable
+        await self._runner.commit(iter((Draft("safe_asked", body),))).wait()
         until, pause = clock.now() + settings.reach_for, settings.retry_first
         while (problem := await self._problem(path, unit, safe, command)) is not None:
             refused, moved_on = isinstance(problem, DeviceRefused), self._state.elements[path] != at

@@ -279,7 +279,9 @@ def _excursion(word: str) -> Reader:
 
 
 def _evidence(body: PlainDict, known: Known) -> Said:
-    size = len(_in(body, "text").encode("utf-8"))
+    text = _in(body, "text")
+    in_base64 = body.get("encoding") == "base64"
+    size = len(text) // 4 * 3 - text.count("=") if in_base64 else len(text.encode("utf-8"))
     return Said(
         f"Event file of {body.get('unit')} kept",
         "",
