@@ -7,7 +7,7 @@ refuses: what may be recorded was decided before, and what an entry lacks stays 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Table, bindparam, delete, update
+from sqlalchemy import Table, bindparam, delete, func, literal_column, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT DO NOTHING is SQLite's too
 
 from batches.entries import Entry, stamp
@@ -16,6 +16,8 @@ from orchestrator.store.database import Transaction
 from orchestrator.store.tables import audit_index, batch_now, lot_edge, open_task
 
 BATCH = "batch/"
+OF_NO_STEP = ("failed", "in_doubt", "restart", "reconcile", "dispose", "prompt")
+"""Kinds of tasks that are opened beside a step."""
 
 
 def _set(column: str) -> Any:
@@ -104,10 +106,13 @@ class BatchNow:
 
 
 class OpenTasks:
-    """What people are asked and have not answered. A step that is done closes the tasks of its phase."""
+    """What people are asked and have not answered. A step that is done and a phase that is discarded close
+    the tasks of the phase; a latched step those it opened; a stop or abort all below it but the disposal."""
 
-    name, version, table = "open_task", 1, open_task
-    kinds = frozenset({"step_asked", "task_opened", "task_answered", "step_done"})
+    name, version, table = "open_task", 2, open_task
+    kinds = frozenset({
+        "step_asked", "task_opened", "task_answered", "step_done", "step_latched", "phase_discarded", "state_changed",
+    })  # fmt: skip
     _insert = insert(open_task).on_conflict_do_nothing()
     _close = delete(open_task).where(
         open_task.c.batch == bindparam("of"), open_task.c.task == bindparam("what")
@@ -115,6 +120,19 @@ class OpenTasks:
     _close_phase = delete(open_task).where(
         open_task.c.batch == bindparam("of"), open_task.c.path == bindparam("at")
     )
+    _close_asked = delete(open_task).where(
+        open_task.c.batch == bindparam("of"), open_task.c.path == bindparam("at"),
+        open_task.c.kind.not_in([literal_column(f"'{kind}'") for kind in OF_NO_STEP]),
+    )  # fmt: skip
+    _close_restart = delete(open_task).where(
+        open_task.c.batch == bindparam("of"), open_task.c.path == bindparam("at"),
+        open_task.c.kind == literal_column("'restart'"),
+    )  # fmt: skip
+    _close_below = delete(open_task).where(
+        open_task.c.batch == bindparam("of"),
+        func.substr(open_task.c.path + literal_column("'/'"), literal_column("1"), bindparam("long")) == bindparam("at"),
+        open_task.c.kind != literal_column("'dispose'"),
+    )  # fmt: skip
 
     def apply(self, transaction: Transaction, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -129,10 +147,21 @@ class OpenTasks:
                 self._open(transaction, entry, batch, path, _dicts([body.get("task")]))
             case "task_answered" if body.get("closes") is True:
                 transaction.many(self._close, [(batch, _text(body, "task"))])
-            case "step_done":
+            case "step_done" | "phase_discarded":
                 transaction.many(self._close_phase, [(batch, path)])
+            case "step_latched":
+                transaction.many(self._close_asked, [(batch, path)])
+            case "state_changed":
+                self._changed(transaction, batch, path, body)
             case _:
                 return
+
+    def _changed(self, transaction: Transaction, batch: str, path: str, body: PlainDict) -> None:
+        if body.get("from") == "Restarting":
+            transaction.many(self._close_restart, [(batch, path)])
+        if body.get("to") in ("Stopped", "Aborted"):
+            below = f"{path}/" if path else ""
+            transaction.many(self._close_below, [(batch, len(below), below)])
 
     def _open(
         self, transaction: Transaction, entry: Entry, batch: str, path: str, tasks: list[PlainDict]
