@@ -19,7 +19,7 @@ from batches.plain import Plain, PlainDict, text_in
 from batches.quantities import from_plain
 from batches.record import BatchState, OpenStep, Task
 from batches.states import COMMANDS, Command
-from batches.steps import Field, Fired, Value, decode, plain
+from batches.steps import Field, Fired, Value
 from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
 from orchestrator.cursor import Cursor
 from orchestrator.engine import Engine, Part

@@ -27,7 +27,6 @@ from batches.record import BatchState, fold
 from devices.base import Reading
 from devices.plant import Plant
 from orchestrator.clean import CleanEquipment
-from orchestrator.clean import CleanEquipment
 from orchestrator.clock import ProcessClock
 from orchestrator.equipment import Equipment
 from orchestrator.plant_classes import unit_classes
