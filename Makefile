@@ -52,8 +52,6 @@ slow: setup ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow --timeout 0 -s
 
 bench: setup ## measure, beside a peer and the bare floor
-	@$(BIN)/python -c 'import dbos' 2>/dev/null || { \
-	  echo "The peer is not installed: $(BIN)/python -m pip install --require-hashes -r constraints.txt" >&2; exit 1; }
 	@$(BIN)/python -m tests.benchmarks.steps
 	@$(BIN)/python -m tests.benchmarks.length
 	@$(BIN)/python -m tests.benchmarks.store
