@@ -29,6 +29,7 @@ from devices.plant import Plant
 from orchestrator.clean import CleanEquipment
 from orchestrator.clock import ProcessClock
 from orchestrator.equipment import Equipment
+from orchestrator.leased import LeasedEquipment
 from orchestrator.plant_classes import unit_classes
 from orchestrator.recipes import RecipeBook
 from orchestrator.replying import Replying
@@ -82,7 +83,7 @@ class Engine:
         phases: Callable[[str, int], Phase] = lookup,
     ) -> None:  # fmt: skip
         self.store, self.clock, self.plant = store, clock, plant
-        self.equipment: Equipment = CleanEquipment(equipment)
+        self.equipment: Equipment = LeasedEquipment(CleanEquipment(equipment), store.lease_left)
         self.settings, self.phases = settings or Settings(), phases
         self.batches: dict[str, BatchState] = {}
         self.lots: dict[str, LotState] = {}

@@ -5,6 +5,7 @@ durability is pretended: a `Disk` outlives the store as a file outlives the proc
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -70,6 +71,9 @@ class MemoryStore:
 
     def pending(self) -> int:
         return 0
+
+    def lease_left(self) -> float:
+        return math.inf
 
     def head(self, stream: str) -> int:
         return self._heads.number(stream)

@@ -67,6 +67,10 @@ class Store(Protocol):
         """How many submissions are not yet durable."""
         ...
 
+    def lease_left(self) -> float:
+        """Seconds for which no other process can take over; act on no device when none are left."""
+        ...
+
     def head(self, stream: str) -> int:
         """The number of the last submitted entry of a stream; 0 if there is none."""
         ...
