@@ -339,6 +339,10 @@ class Crew:
                 return
         await person.post(path, body)
 
+    async def _is_open(self, task: dict[str, Any]) -> bool:
+        batch = await self._people["sven"].get(f"/batches/{task['id'].rpartition('-T')[0]}")
+        return task["id"] in {found["id"] for found in batch["tasks"]}
+
     async def _give(self, person: Client, task: dict[str, Any], answer: Plain, *, expected: bool) -> None:
         body: dict[str, Any] = {"answer": answer}
         if task["signed"]:
@@ -346,8 +350,11 @@ class Crew:
         try:
             await self._post(person, f"/tasks/{task['id']}/answer", body, patient=expected)
         except Problem as problem:
-            if expected:
+            if expected and await self._is_open(task):
                 raise
+            if expected:  # a timer was quicker, or the step was settled otherwise
+                self.story["answers that came too late"] += 1
+                return
             self.story["wrong or second answers refused"] += 1
             self._view.refused(person.user_name, str(problem))
         else:
