@@ -347,7 +347,12 @@ class BatchRunner:
     def _finishing(self, path: str) -> bool:
         """Whether a phase that cannot be held is still being finished, or a device still acts."""
         mine = [cursor for cursor in self.cursors.values() if cursor.up == path]
-        return any(cursor.acting or self.runs(cursor) for cursor in mine)
+        return any(cursor.acting or (self.runs(cursor) and not self._awaits_word(cursor)) for cursor in mine)
+
+    def _awaits_word(self, cursor: Cursor) -> bool:
+        """Whether the phase waits for a person's word on a step that failed or is in doubt."""
+        phase = self.state.phases.get(cursor.path)
+        return phase is not None and phase.open is not None and phase.open.status in ("failed", "in_doubt")
 
     def _acting(self, path: str) -> bool:
         """Whether a device still acts, or what it did before a crash is still to be said."""
