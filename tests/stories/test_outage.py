@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 def test_paper_is_typed_in_late_and_nothing_done_by_hand_is_done_again(staff: Staff) -> None:
     staff.clean(*(unit for unit in ("BR-01", "BR-02") if not _clean(staff, unit)))
-    recipe = changed("ten-days", ("duration: 24 h, look_every: 16 h", "duration: 10 day, look_every: 168 h"))
+    recipe = changed("seven-days", ("duration: 24 h, look_every: 16 h", "duration: 169 h, look_every: 168 h"))
     number = staff.begin(staff.approve(recipe))
     batch = staff.work(number, lambda batch: any(task["path"].endswith("/day") for task in batch["tasks"]))
     unit, before = batch["units"]["reactor"], _now(staff)
