@@ -87,7 +87,9 @@ class Entry:
     def content(self) -> PlainDict:
         """The body. Raises RecordError if it was erased."""
         if self.body is None:
-            raise RecordError(f"The body of {self.stream} entry {self.number} was erased; only its proof is left.")
+            raise RecordError(
+                f"The body of {self.stream} entry {self.number} was erased; only its proof is left."
+            )
         return self.body
 
 

@@ -78,11 +78,7 @@ def test_recorded_bodies_are_as_the_page_shows(file: Path) -> None:
     bundle, page = read_bundle(file.read_bytes()), documented()
     entries = [*bundle.entries, *(entry for copy in bundle.streams for entry in copy.entries)]
     assert len(entries) > 100
-    assert [
-        unlike(entry, page[entry.kind])
-        for entry in entries
-        if unlike(entry, page[entry.kind])
-    ] == []
+    assert [unlike(entry, page[entry.kind]) for entry in entries if unlike(entry, page[entry.kind])] == []
 
 
 def unlike(entry: Entry, members: set[str]) -> str:

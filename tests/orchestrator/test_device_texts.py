@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from batches.plain import dict_in
 from batches.quantities import parse
 from batches.steps import Do, PhaseRun, Program
 from devices.base import DeviceFault, DeviceRefused, Outcome
@@ -72,7 +73,8 @@ def test_a_prompt_in_odd_words_is_put_once() -> None:
         await town.begin()
         await town.until(lambda: town.has("prompt"))
         await town.until(lambda: town.state.ended)
-        assert [body["task"]["content"]["text"] for body in town.bodies("task_opened")] == [SAID]  # type: ignore[index,call-overload]
+        contents = [dict_in(dict_in(body, "task"), "content") for body in town.bodies("task_opened")]
+        assert [content["text"] for content in contents] == [SAID]
 
     found.run(story)
 

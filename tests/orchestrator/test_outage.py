@@ -99,7 +99,13 @@ def test_work_done_by_hand_is_entered_late_and_not_done_again() -> None:
         happened = START + 7 * DAY
         late = Late(happened, "p-1", "p-2", "network outage; paper sheet 7")
         results: PlainDict = {"volume": plain(parse("48 mL"))}
-        asked = {"path": "Grow", "unit": "BR-01", "action": "feed", "parameters": {"volume": "50 mL"}, "results": results}
+        asked = {
+            "path": "Grow",
+            "unit": "BR-01",
+            "action": "feed",
+            "parameters": {"volume": "50 mL"},
+            "results": results,
+        }
 
         async def enter(**change: object) -> None:
             given = {**asked, "late": late, "actor": person("supervisor", "p-3"), **change}

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from orchestrator.clock import RealClock
 from tests.orchestrator.api.town import BENCH, SECRET, Town
