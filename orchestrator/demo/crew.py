@@ -155,15 +155,6 @@ class Crew:
                     break
         return number
 
-    async def clean(self) -> None:
-        """Two people clean what the batch left to be cleaned, for the next one."""
-        with self._clock.activity.call():
-            for unit in (await self._people["olga"].get("/equipment"))["items"]:
-                if not unit["clean"]:
-                    method = "wiped and rinsed as its card says"
-                    body = {"method": method, "verifier": "omar", "verifier_password": PASSWORD}
-                    await self._people["olga"].post(f"/equipment/{unit['id']}/cleanings", body)
-
     async def _begin(self, supervisor: Client, identity: str) -> str:
         with self._clock.activity.call():
             body = {"recipe": self._recipe["recipe"], "identity": identity}

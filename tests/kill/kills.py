@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from batches.entries import Entry
@@ -41,8 +42,8 @@ LIFE = (0.1, 4.0)
 class Found:
     """What the record, the plant and the people say of each other after the kills."""
 
-    kills: int
-    took: float
+    kills: int = 0
+    took: float = 0.0
     batches: list[BatchState] = field(default_factory=list[BatchState])
     entries: int = 0
     acknowledged: int = 0
@@ -57,22 +58,31 @@ class Found:
         return not (self.lost or self.repeated or self.wrong)
 
 
-async def run(folder: Path, recipe: str, kills: int, seed: int, database_url: str = "") -> Found:
-    """Run batches under a killer, then compare."""
-    draw, began, struck = random.Random(seed), time.perf_counter(), 0
-    async with Processes(folder, database_url) as processes:
-        async with Crew(processes, View(False), seed) as crew:
-            await crew.prepare(recipe_text(recipe))
-            while struck < kills:
-                batch = asyncio.ensure_future(crew.run_batch())
-                struck += await _kill(processes, batch, draw, kills - struck)
-                await batch
-                await crew.clean()
-            acknowledged = crew.acknowledged
-        url = processes.environment["KWEEK_DATABASE_URL"]
-    found = Found(struck, time.perf_counter() - began)
-    await asyncio.to_thread(_compare, found, url, folder, acknowledged)
+async def run(
+    folder: Path, recipe: str, kills: int, seed: int, database: Callable[[], str] | None = None
+) -> Found:
+    """Run batches under a killer, each on a site of its own, and compare. `database`: gives an empty one."""
+    draw, found = random.Random(seed), Found()
+    while found.kills < kills:
+        site = folder / f"site-{len(found.batches) + 1}"
+        await asyncio.to_thread(site.mkdir)
+        await _batch(found, site, recipe, kills - found.kills, draw, database() if database else "")
     return found
+
+
+async def _batch(
+    found: Found, folder: Path, recipe: str, at_most: int, draw: random.Random, url: str
+) -> None:
+    began = time.perf_counter()
+    async with Processes(folder, url) as processes:
+        async with Crew(processes, View(False), draw.randrange(1_000_000)) as crew:
+            await crew.prepare(recipe_text(recipe))
+            batch = asyncio.ensure_future(crew.run_batch())
+            found.kills += await _kill(processes, batch, draw, at_most)
+            await batch
+        address, acknowledged = processes.environment["KWEEK_DATABASE_URL"], crew.acknowledged
+    found.took += time.perf_counter() - began
+    await asyncio.to_thread(_compare, found, address, folder, acknowledged)
 
 
 async def _kill(processes: Processes, batch: "asyncio.Future[str]", draw: random.Random, at_most: int) -> int:
@@ -95,14 +105,15 @@ def _compare(found: Found, url: str, folder: Path, acknowledged: Sequence[str]) 
     finally:
         store.close()
     batches = {name: entries for name, entries in records.items() if name.startswith("batch/")}
-    found.entries = sum(map(len, records.values()))
+    found.entries += sum(map(len, records.values()))
     for name, entries in records.items():
         if (problem := verify_chain(entries)) is not None:
             found.wrong.append(f"{name}: {problem}")
     for entries in batches.values():
-        found.batches.append(fold(entries))
+        ended = fold(entries)
+        found.batches.append(ended)
+        found.wrong += [f"{ended.number} is {ended.state}"] if ended.state != "Complete" else []
         found.in_doubt += sum(entry.kind == "step_in_doubt" for entry in entries)
-    found.wrong += [f"{b.number} is {b.state}" for b in found.batches if b.state != "Complete"]
     _compare_commands(found, [entry for entries in batches.values() for entry in entries], executed(folder))
     _compare_answers(found, [entry for entries in batches.values() for entry in entries], acknowledged)
 
@@ -124,8 +135,8 @@ def executed(folder: Path) -> "Counter[str]":
 
 def _compare_commands(found: Found, record: Sequence[Entry], counts: "Counter[str]") -> None:
     asked = {text_in(e.content(), "command"): e for e in record if e.kind == "step_asked"}
-    found.commands = sum(counts[command] > 0 for command in asked)
-    found.repeated = [
+    found.commands += sum(counts[command] > 0 for command in asked)
+    found.repeated += [
         f"{command} was executed {count} times" for command, count in counts.items() if count > 1
     ]
     safe = {text_in(e.content(), "command") for e in record if e.kind in ("safe_asked", "set_restored")}
@@ -152,14 +163,14 @@ def _compare_commands(found: Found, record: Sequence[Entry], counts: "Counter[st
 def _compare_answers(found: Found, record: Sequence[Entry], acknowledged: Sequence[str]) -> None:
     """Every answer that the server took stands in the record, once for each that it took."""
     taken = Counter(path.split("/")[2] for path in acknowledged if path.startswith("/tasks/"))
-    found.acknowledged = sum(taken.values())
+    found.acknowledged += sum(taken.values())
     kept: Counter[str] = Counter()
     for entry in record:
         if entry.kind in ("task_answered", "step_done") and isinstance(
             task := entry.content().get("task"), str
         ):
             kept[task] += 1
-    found.lost = [
+    found.lost += [
         f"{task}: {n} answers acknowledged, {kept[task]} kept" for task, n in taken.items() if kept[task] < n
     ]
 
@@ -177,6 +188,10 @@ def show(found: Found) -> None:
     )
 
 
+def _new_database(server: PostgresServer) -> str:
+    return server.url(server.new_database())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -187,19 +202,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--postgresql", action="store_true")
     given = parser.parse_args(arguments)
     with ExitStack() as stack:
-        folder, url = Path(tempfile.mkdtemp(prefix="kweek-kill-")), ""
+        folder, database = Path(tempfile.mkdtemp(prefix="kweek-kill-")), None
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         if given.postgresql:
             server = PostgresServer()
             server.start()
             stack.callback(shutil.rmtree, server.folder)
             stack.callback(server.stop)
-            url = server.url(server.new_database())
+            database = partial(_new_database, server)
         print(
             f"seed {given.seed}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
-        found = asyncio.run(run(folder, given.recipe, given.kills, given.seed, url))
+        found = asyncio.run(run(folder, given.recipe, given.kills, given.seed, database))
     show(found)
     return int(not found.good)
 
