@@ -1,6 +1,6 @@
 """The engine stopped at every commit and device call of the two whole recipes, and at pairs of them.
 
-    python -m tests.benchmarks.crash [--pairs 20000] [--jobs 2] [--seed 4711] [--check 500]
+    python -m tests.benchmarks.crash [--pairs 20000] [--jobs 2] [--seed 4711] [--check 500] [--firsts N]
 
 Each recipe runs twice: with equipment that can be asked for a command, as the drivers declare it, and with
 equipment that never can (only set-points may be repeated). `--check`: so many of the pairs are run again
@@ -138,10 +138,11 @@ def choose(draw: random.Random, first: int, last: int, wanted: int) -> Sequence[
     return near + draw.sample(rest, min(wanted - len(near), len(rest)))
 
 
-def jobs(cases: Sequence[Case], pairs: int, seed: int, checks: int) -> Iterator[Job]:
-    """Every first crash once; the pairs spread evenly over them."""
+def jobs(cases: Sequence[Case], pairs: int, seed: int, checks: int, only: int | None) -> Iterator[Job]:
+    """Every first crash once (or `only` so many of them, drawn); the pairs spread evenly over them."""
     firsts = [(case, point) for case in cases for point in range(1, undisturbed(case).last + 1)]
     random.Random(seed).shuffle(firsts)
+    firsts = firsts[:only]
     for number, (case, point) in enumerate(firsts):
         share, check = (_share(total, number, len(firsts)) for total in (pairs, checks))
         yield Job(case, point, share, f"{seed}/{case}/{point}", check)
@@ -167,10 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--check", type=int, default=500)
+    parser.add_argument("--firsts", type=int, help="so many of the first crashes only, drawn")
     given = parser.parse_args(arguments)
     cases: list[Case] = [(name, declared) for name in RECIPES for declared in get_args(Declared)]
     tallies = {case: Tally(points=undisturbed(case).last) for case in cases}
-    todo = [*jobs(cases, given.pairs + SPARE, given.seed, given.check)]
+    todo = [*jobs(cases, given.pairs + SPARE, given.seed, given.check, given.firsts)]
     print(
         f"seed {given.seed}, Python {platform.python_version()}, {given.jobs} processes, load {os.getloadavg()[0]:.1f}",
         flush=True,
@@ -196,7 +198,7 @@ def conclude(tallies: dict[Case, Tally], took: float) -> int:
     for finding in whole.findings[:20]:
         print(f"FOUND {finding}")
     print(
-        f"{whole.points} crash points, each struck; {whole.pairs} pairs; {runs} runs in {took:.0f} s, {runs / took:.1f} a second."
+        f"{whole.points} crash points, {whole.singles} of them struck; {whole.pairs} pairs; {runs} runs in {took:.0f} s, {runs / took:.1f} a second."
     )
     print(f"{whole.checked} pairs run again from the beginning: the same record each time, or named above.")
     print(
