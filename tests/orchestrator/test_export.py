@@ -155,7 +155,7 @@ def test_the_cover_says_what_matters(pages: list[str]) -> None:
     for text in (
         "Small culture", "B-26-0001", "KWDEMO126000001U", "small-culture version 2",
         "the record follows its approved recipe, with 2 authorised departures",
-        "no result stands in the way of release", "3 open: D-B-26-0001-1, D-B-26-0001-2, D-B-26-0001-4",
+        "no result stands in the way of release", "4 open: D-B-26-0001-1, D-B-26-0001-2, D-B-26-0001-4, D-B-26-0001-5",
         "Noor Peeters (qa), 2026-11-22 08:00:00", "Jörg Öztürk", "Łucja Nowak",
     ):  # fmt: skip
         assert text in cover
@@ -164,7 +164,7 @@ def test_the_cover_says_what_matters(pages: list[str]) -> None:
 def test_exceptions_changes_and_signatures_are_printed(pages: list[str]) -> None:
     text = flat(pages)
     for expected in (
-        "Deviations (5)", "Departures (5)", "Corrections (1)", "Time limits (1)", "Refusals (1)", "Excursions (2)",
+        "Deviations (6)", "Departures (5)", "Corrections (1)", "Time limits (1)", "Refusals (1)", "Excursions (2)",
         "Courier was 10 minutes early; = 2 + 3 °C <ok> & “fine”.", "changed, was 90 %: two digits were",
         "performed by Ada Smit, checked by", "signed: Wim de Wit, approved", "Europe/Amsterdam",
         "There are no entries under: nonconformities.", "Temperature of REACTOR-01 (°C)", "Limits: 36.0 °C to 38.0 °C, critical",
