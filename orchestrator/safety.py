@@ -1,8 +1,8 @@
 """Bringing units into their safe state: at a hold, and before anything counts as stopped or aborted.
 
 At a stop or an abort what a unit is doing is stopped first; what the unit then says of it is the outcome
-of its step. A unit that does not confirm its safe state is tried again for a while; then, where a unit
-procedure is being ended, a person is asked to bring it there by hand, and nothing has ended before.
+of its step. Where a unit procedure is being ended, a unit that does not confirm its safe state is tried
+again for a while; then a person is asked to bring it there by hand, and nothing has ended before.
 """
 
 from typing import TYPE_CHECKING
@@ -81,15 +81,16 @@ class Safety:
         )
 
     async def _make_safe(self, path: str, unit: str, safe: str) -> bool:
-        """Ask a unit, for no longer than `reach_for`, or until another command came; whether it confirmed."""
+        """Ask a unit; whether it confirmed. At a hold once, so that people learn of it at once; where a unit
+        procedure is ended, again for `reach_for` or until another command came."""
         at, clock, settings = self._state.elements[path], self._engine.clock, self._engine.settings
         command = command_id(self._state.number, f"{path}!safe", self._state.entries, 1)
         body: PlainDict = {"path": path, "unit": unit, "safe": safe, "command": command}
         await self._runner.commit(iter((Draft("safe_asked", body),))).wait()
         until, pause = clock.now() + settings.reach_for, settings.retry_first
         while (problem := await self._problem(path, unit, safe, command)) is not None:
-            refused, moved_on = isinstance(problem, DeviceRefused), self._state.elements[path] != at
-            if refused or moved_on or clock.now() >= until:
+            final = isinstance(problem, DeviceRefused) or at not in ENDING
+            if final or self._state.elements[path] != at or clock.now() >= until:
                 sentence = f"{unit} did not confirm the safe state '{safe}': {problem} Look at it at once."
                 self._runner.commit(self._unsafe(path, body, sentence))
                 return False
