@@ -36,7 +36,7 @@ demo: setup ## run a whole batch on the simulated plant; leaves the record in de
 	@$(BIN)/kweek demo
 
 test: check ## check, then every test but the slow ones
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

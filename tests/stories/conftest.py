@@ -1,4 +1,4 @@
-"""One site for all the stories that can share it: its processes are started once."""
+"""One site for the stories of a file: its processes are started once, and one story finds what the last left."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ __all__ = ["postgres_server", "postgres_url"]
 QUICK = {"limit": "1 s"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def staff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staff]:
     """The people of a site in virtual time, on SQLite. Its stirred tank forgets what it was told to do, and
     of its other reactors nobody waits longer than 1 s for an answer."""
