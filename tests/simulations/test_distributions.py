@@ -81,6 +81,7 @@ PAIRS: dict[str, st.SearchStrategy[tuple[Distribution, Any]]] = {
 @given(data=st.data(), u=SHARE)
 def test_quantiles_and_means_agree_with_scipy(kind: str, data: st.DataObject, u: float) -> None:
     found, peer = data.draw(PAIRS[kind])
+    u = min(u, 1 - 1e-6)  # beyond, scipy's truncated normal loses digits
     assert found.sample(u) == pytest.approx(float(peer.ppf(u)), rel=1e-6, abs=1e-6)
     assert found.mean == pytest.approx(float(peer.mean()), rel=1e-6)
 
