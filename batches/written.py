@@ -63,6 +63,8 @@ class Mistakes:
     """What is wrong with one file, gathered so that all is said at once."""
 
     file: str
+    kind: str = "recipe"
+    """What the file is, for its sentences."""
     found: list[Finding] = field(default_factory=list[Finding])
 
     def add(self, line: int, rule: str, sentence: str) -> None:
@@ -81,7 +83,9 @@ def compose(text: str, mistakes: Mistakes) -> Written:
     """The one document in `text`. What is wrong with it goes to `mistakes`; text that is not YAML at
     all raises RecipeError."""
     if len(text) > LONGEST:
-        mistakes.add(1, "yaml", f"The file is longer than {LONGEST:,} characters; this is not a recipe.")
+        mistakes.add(
+            1, "yaml", f"The file is longer than {LONGEST:,} characters; this is not a {mistakes.kind}."
+        )
         mistakes.complain()
     parse = cast("Callable[..., Iterator[yaml.Event]]", yaml.parse)
     composer = _Composer(parse(text, Loader=_Loader), mistakes)
@@ -122,7 +126,8 @@ class _Composer:
                 documents += 1
                 if documents > 1:
                     self.wrong(
-                        event, "A second document begins here; a recipe is one document, without '---'."
+                        event,
+                        f"A second document begins here; a {self.mistakes.kind} is one document, without '---'.",
                     )
                     break
                 found = self.value(next(self.events), 0)
@@ -148,12 +153,16 @@ class _Composer:
 
     def refuse_extras(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self.wrong(event, "An alias (*name) cannot be used in a recipe; write the value again.")
+            self.wrong(
+                event, f"An alias (*name) cannot be used in a {self.mistakes.kind}; write the value again."
+            )
         elif isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            self.wrong(event, f"The anchor '&{event.anchor}' cannot be used in a recipe; remove it.")
+            self.wrong(
+                event, f"The anchor '&{event.anchor}' cannot be used in a {self.mistakes.kind}; remove it."
+            )
         tag = event.tag if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) else None
         if tag is not None:
-            self.wrong(event, f"The tag '{tag}' cannot be used in a recipe; remove it.")
+            self.wrong(event, f"The tag '{tag}' cannot be used in a {self.mistakes.kind}; remove it.")
 
     def items(self, depth: int) -> Iterator[Written]:
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):

@@ -22,7 +22,7 @@ _NORMAL_P90 = float(ndtri(0.9))
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What may be drawn: values at least zero. A kind of its own is a subclass."""
+    """What may be drawn. Each kind is a subclass."""
 
     def sample(self, u: float) -> float:
         """The value below which a share `u` lies: from 0, below 1, as `simulations/streams.py` gives it."""
@@ -49,7 +49,7 @@ class Constant(Distribution):
     value: float
 
     def __post_init__(self) -> None:
-        _at_least_zero("A constant", self.value)
+        _finite("A constant", self.value)
 
     def sample(self, u: float) -> float:
         return self.value
@@ -164,8 +164,7 @@ class Normal(Distribution):
     _below: float = field(init=False, repr=False, compare=False, default=0.0)
 
     def __post_init__(self) -> None:
-        _at_least_zero("The centre of a normal distribution", self.centre)
-        _above_zero("A normal distribution", deviation=self.deviation)
+        _above_zero("A normal distribution", mean=self.centre, deviation=self.deviation)
         object.__setattr__(self, "_below", float(ndtr(-self.centre / self.deviation)))
 
     def sample(self, u: float) -> float:
@@ -232,7 +231,7 @@ class Empirical(Distribution):
     def __post_init__(self) -> None:
         _some("An empirical distribution", self.values)
         object.__setattr__(self, "values", tuple(sorted(self.values)))
-        _at_least_zero("A value of an empirical distribution", self.values[0])
+        _finite("An empirical distribution", *self.values)
 
     def sample(self, u: float) -> float:
         return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
@@ -253,7 +252,7 @@ class Discrete(Distribution):
     def __post_init__(self) -> None:
         _some("A discrete distribution", self.values)
         pairs = sorted(zip(self.values, self.probabilities, strict=True))
-        _at_least_zero("A value of a discrete distribution", pairs[0][0])
+        _finite("A discrete distribution", *self.values)
         if min(self.probabilities) < 0 or abs(math.fsum(self.probabilities) - 1) > 1e-6:
             raise BadInput(
                 f"The probabilities of a discrete distribution add up to {math.fsum(self.probabilities):g}; they must be at least 0 and add up to 1."
@@ -297,9 +296,10 @@ def lognormal_by_p90(median: float, p90: float) -> Distribution:
     return LogNormal(math.log(median), math.log(p90 / median) / _NORMAL_P90)
 
 
-def _at_least_zero(what: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise BadInput(f"{what} is {value:g}; it must be zero or more.")
+def _finite(what: str, *values: float) -> None:
+    for value in values:
+        if not math.isfinite(value):
+            raise BadInput(f"{what} has the value {value:g}; write a finite number.")
 
 
 def _above_zero(what: str, **values: float) -> None:
@@ -309,8 +309,8 @@ def _above_zero(what: str, **values: float) -> None:
 
 
 def _in_order(what: str, *values: float) -> None:
-    _at_least_zero(f"The lowest value of {what[0].lower()}{what[1:]}", values[0])
-    if list(values) != sorted(values) or not math.isfinite(values[-1]):
+    _finite(what, *values)
+    if list(values) != sorted(values):
         raise BadInput(
             f"{what} has {', '.join(f'{value:g}' for value in values)}; write them in rising order."
         )
