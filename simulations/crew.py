@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import simpy
 
@@ -24,6 +24,9 @@ from simulations.streams import Streams
 
 Busy: TypeAlias = Callable[[str, str, int, float, float], None]
 """Told of each piece of work: site, group, how many of it, from when to when."""
+LOOK_AHEAD = 50
+"""How many pieces of work that cannot begin are looked at for one that can: the queue of a plant that is
+overrun must not slow down each step of it."""
 _TINY = 1e-6
 """Seconds: less work than this is none."""
 
@@ -181,34 +184,35 @@ class _Pool:
                 return self._begin(task, team, now)
         task.done = self.env.event()
         insort(self.waiting, task)
-        self._serve()
+        if any(not person.busy and person.on <= now for person in self.people):
+            self._serve()
+        elif now >= self._wakes_at or self._wakes_at == inf:
+            self._wake(now)
         return task.done
 
     # -- serving -------------------------------------------------------------------------------
 
-    def _serve(self, _: Any = None) -> None:
+    def _serve(self) -> None:
         """Begin what can begin, in the order of rank."""
         now = self.env.now
-        anybody = False
+        free = 0
         for person in self.people:
             person.kept = inf
             if not person.busy:
-                person.at(now)
-                anybody = anybody or person.on <= now
-        if anybody and self.waiting:
-            self.waiting = [task for task in self.waiting if not self._served(task, now)]
-        for person in self.people:
-            person.kept = inf
+                if person.off <= now:
+                    person.at(now)
+                free += person.on <= now
+        at = blocked = 0
+        while free and at < len(self.waiting) and blocked < LOOK_AHEAD:
+            team = self._team(self.waiting[at], now)
+            if team:
+                free -= len(team)
+                self._begin(self.waiting.pop(at), team, now)
+            else:
+                self._keep(self.waiting[at], now)
+                at, blocked = at + 1, blocked + 1
         if self.waiting:
             self._wake(now)
-
-    def _served(self, task: _Task, now: float) -> bool:
-        team = self._team(task, now)
-        if not team:
-            self._keep(task, now)
-            return False
-        self._begin(task, team, now)
-        return True
 
     def _team(self, task: _Task, now: float) -> Sequence[_Person]:
         """The people who begin this work now; none if there are too few."""
