@@ -68,8 +68,10 @@ def _check(value: object, depth: int) -> None:
                 raise BadInput(f"The integer {value} is larger than 2^53 - 1; write it as a quantity.")
         case dict():
             for key, part in cast("dict[object, object]", value).items():
-                _check_key(key)
-                _check(part, depth + 1)
+                if not (type(key) is str and key.isascii()):
+                    _check_key(key)
+                if not (type(part) is str and part.isascii()):
+                    _check(part, depth + 1)
         case list() | tuple():
             for part in cast("Sequence[object]", value):
                 _check(part, depth + 1)

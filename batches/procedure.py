@@ -206,34 +206,41 @@ def unit_procedures(body: tuple[Node, ...], prefix: str = "") -> Iterator[tuple[
 
 def find(body: tuple[Node, ...], path: str, progress: Progress) -> Node:
     """The node a path names, iterations and added phases included. Raises RecordError."""
-    for node_path, node in walk_nodes(body, "", progress):
+    for node_path, node in walk_nodes(body, "", progress, toward=path):
         if node_path == path:
             return node
     raise RecordError(f"The recipe has no element '{path}'.")
 
 
-def walk_nodes(body: tuple[Node, ...], prefix: str, progress: Progress) -> Iterator[tuple[str, Node]]:
-    """Every node with its path, over all branches and the iterations begun (at least the first)."""
+def walk_nodes(
+    body: tuple[Node, ...], prefix: str, progress: Progress, toward: str | None = None
+) -> Iterator[tuple[str, Node]]:
+    """Every node with its path, over all branches and the iterations begun (at least the first).
+
+    `toward`: goes into the nodes only that this path may lie below.
+    """
     for node in body:
         for part in _with_added(node, prefix, progress):
-            yield from _walk_node(part, prefix, progress)
+            yield from _walk_node(part, prefix, progress, toward)
 
 
-def _walk_node(node: Node, prefix: str, progress: Progress) -> Iterator[tuple[str, Node]]:
+def _walk_node(node: Node, prefix: str, progress: Progress, toward: str | None) -> Iterator[tuple[str, Node]]:
     path = join(prefix, node.name)
     yield path, node
+    if toward is not None and not toward.startswith(path):
+        return
     match node:
         case Operation() | UnitProcedure():
-            yield from walk_nodes(node.body, path, progress)
+            yield from walk_nodes(node.body, path, progress, toward)
         case Parallel():
             for branch in node.branches:
-                yield from walk_nodes(branch, path, progress)
+                yield from walk_nodes(branch, path, progress, toward)
         case Choice():
             for _, option in node.options:
-                yield from walk_nodes(option, path, progress)
+                yield from walk_nodes(option, path, progress, toward)
         case Repeat():
             for count in range(1, max(1, progress.iteration.get(path, 1)) + 1):
-                yield from walk_nodes(node.body, f"{path}[{count}]", progress)
+                yield from walk_nodes(node.body, f"{path}[{count}]", progress, toward)
         case PhaseCall() | Calculate():
             return
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeGuard, cast
 
 from batches.errors import BadInput
@@ -227,6 +227,7 @@ class Quantity:
         return {"value": f"{self.value:f}", "unit": self.unit}
 
 
+@lru_cache(maxsize=4096)
 def _root(amount: Quantity) -> Decimal:
     """The value in root units of measure, to the digits that comparisons look at."""
     factor, offset = _scale(amount.unit)
