@@ -1,22 +1,27 @@
 """The engine stopped at every commit and device call of the two whole recipes, and at pairs of them.
 
-    python -m tests.benchmarks.crash [--pairs 20000] [--jobs 2] [--seed 4711] [--check 500] [--firsts N]
+    python -m tests.benchmarks.crash [--pairs 20000] [--jobs 2] [--seed 4711] [--check 500] [--firsts N] [--keep FILE]
 
-Each recipe runs twice: with equipment that can be asked for a command, as the drivers declare it, and with
-equipment that never can (only set-points may be repeated). `--check`: so many of the pairs are run again
+Each recipe runs four times: with equipment that can be asked for a command, as the drivers declare it, and with
+equipment that never can (only set-points may be repeated); with commits at once, and with commits that come
+later (tests/crash/late.py). `--keep`: results are kept in a file as they come, and what stands there is not run
+again. `--check`: so many of the pairs are run again
 from the very beginning, and must come to the same record. Exit code 1 if anything was lost or done twice.
 """
 
 import argparse
+import gc
+import json
 import os
 import platform
 import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 from typing import get_args
 
 from batches.entries import read
@@ -29,7 +34,8 @@ NEAR = 40
 """Points after the first crash in which half of the second ones fall: recovery is there."""
 SPARE = 100
 """Pairs drawn beyond those asked for: after the last points of a run there is hardly a second one."""
-Case = tuple[str, Declared]
+Case = tuple[str, Declared, bool]
+"""A recipe, how its equipment may be asked again, and whether commits come late (tests/crash/late.py)."""
 
 
 @dataclass
@@ -84,10 +90,10 @@ def undisturbed(case: Case) -> Watched:
     return Watched(*case)
 
 
-def work(job: Job) -> tuple[Case, Tally]:
+def work(job: Job) -> tuple[Job, Tally]:
     """All runs with one first crash."""
     tally, run = Tally(), undisturbed(job.case)
-    where = f"{job.case[0]}, {job.case[1]}, crash at {job.first} ({run.world.points.names[job.first - 1]})"
+    where = f"{', '.join(map(str, job.case))}, crash at {job.first} ({run.world.points.names[job.first - 1]})"
     try:
         single = Watched(*job.case, run, job.first)
         tally.singles += 1
@@ -95,7 +101,7 @@ def work(job: Job) -> tuple[Case, Tally]:
     except Exception as error:
         tally.wrong += 1
         tally.findings.append(f"{where}: {error!r}")
-        return job.case, tally
+        return job, tally
     seconds = choose(random.Random(job.seed), job.first, single.last, job.seconds)
     for number, second in enumerate(seconds):
         try:
@@ -103,7 +109,7 @@ def work(job: Job) -> tuple[Case, Tally]:
         except Exception as error:
             tally.wrong += 1
             tally.findings.append(f"{where} and {second}: {error!r}")
-    return job.case, tally
+    return job, tally
 
 
 def _pair(tally: Tally, single: Watched, first: int, second: int, where: str, *, check: bool) -> None:
@@ -112,7 +118,7 @@ def _pair(tally: Tally, single: Watched, first: int, second: int, where: str, *,
     tally.pairs += 1
     tally.add(judge(world, state), f"{where} and {second}")
     if check:
-        again = whole_world(single.name, single.declared, frozenset((first, second)))
+        again = whole_world(single.name, single.declared, frozenset((first, second)), late=single.late)
         if story(again, again.run()) != story(world, state):
             tally.wrong += 1
             tally.findings.append(f"{where} and {second}: another record from the beginning")
@@ -152,9 +158,25 @@ def _share(total: int, number: int, of: int) -> int:
     return total * (number + 1) // of - total * number // of
 
 
+class Kept:
+    """The results of jobs in a file, one a line, so that a long run can be stopped and taken up again."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        lines = file.read_text(encoding="utf-8").splitlines() if file is not None and file.exists() else []
+        self.known = {name: Tally(**found) for name, found in map(json.loads, lines)}
+
+    def add(self, job: Job, tally: Tally) -> None:
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps([f"{job}", asdict(tally)]) + "\n")
+
+
 def show(case: Case, tally: Tally) -> None:
+    name, declared, late = case
     print(
-        f"{case[0]}, equipment as {'its drivers declare' if case[1] == 'declared' else 'bad as can be'}: "
+        f"{name}, equipment as {'its drivers declare' if declared == 'declared' else 'bad as can be'}, "
+        f"commits {'late' if late else 'at once'}: "
         f"{tally.points} crash points, {tally.singles} single crashes, {tally.pairs} pairs; "
         f"in doubt {tally.in_doubt} actions in {tally.doubtful_runs} runs"
     )
@@ -169,36 +191,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--check", type=int, default=500)
     parser.add_argument("--firsts", type=int, help="so many of the first crashes only, drawn")
+    parser.add_argument("--keep", type=Path, help="a file to keep results in, and to go on from")
     given = parser.parse_args(arguments)
-    cases: list[Case] = [(name, declared) for name in RECIPES for declared in get_args(Declared)]
-    tallies = {case: Tally(points=undisturbed(case).last) for case in cases}
+    cases: list[Case] = [
+        (name, declared, late)
+        for name in RECIPES
+        for declared in get_args(Declared)
+        for late in (False, True)
+    ]
+    gc.set_threshold(100_000, 20, 50)  # the runs make little that must be looked for
+    tallies, kept = {case: Tally(points=undisturbed(case).last) for case in cases}, Kept(given.keep)
     todo = [*jobs(cases, given.pairs + SPARE, given.seed, given.check, given.firsts)]
+    for job in todo:
+        tallies[job.case].merge(kept.known.get(f"{job}", Tally()))
+    todo = [job for job in todo if f"{job}" not in kept.known]
+    before = sum(map(runs, tallies.values()))
     print(
         f"seed {given.seed}, Python {platform.python_version()}, {given.jobs} processes, load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
     began, shown = time.perf_counter(), 0.0
     with get_context("fork").Pool(given.jobs) as pool:
-        for number, (case, tally) in enumerate(pool.imap_unordered(work, todo, chunksize=4), 1):
-            tallies[case].merge(tally)
+        for number, (job, tally) in enumerate(pool.imap_unordered(work, todo, chunksize=4), 1):
+            tallies[job.case].merge(tally)
+            kept.add(job, tally)
             took = time.perf_counter() - began
             if took - shown > 30:
                 shown = took
-                print(f"  {number} of {len(todo)} first crashes, {took:.0f} s", flush=True)
-    return conclude(tallies, time.perf_counter() - began)
+                done = sum(each.pairs for each in tallies.values())
+                print(f"  {number} of {len(todo)} first crashes, {done} pairs, {took:.0f} s", flush=True)
+    return conclude(tallies, before, time.perf_counter() - began)
 
 
-def conclude(tallies: dict[Case, Tally], took: float) -> int:
+def runs(tally: Tally) -> int:
+    return tally.singles + tally.pairs + tally.checked
+
+
+def conclude(tallies: dict[Case, Tally], before: int, took: float) -> int:
+    """Print what was found; `before`: runs that a file of an earlier run held."""
     whole = Tally()
     for case, tally in tallies.items():
         show(case, tally)
         whole.merge(tally)
         whole.points += tally.points
-    runs = whole.singles + whole.pairs + whole.checked
+    new = runs(whole) - before
     for finding in whole.findings[:20]:
         print(f"FOUND {finding}")
     print(
-        f"{whole.points} crash points, {whole.singles} of them struck; {whole.pairs} pairs; {runs} runs in {took:.0f} s, {runs / took:.1f} a second."
+        f"{whole.points} crash points, {whole.singles} of them struck; {whole.pairs} pairs; {runs(whole)} runs, "
+        f"{new} of them now in {took:.0f} s, {new / took:.1f} a second."
     )
     print(f"{whole.checked} pairs run again from the beginning: the same record each time, or named above.")
     print(

@@ -7,6 +7,7 @@ from typing import Literal
 from batches.errors import StoreError
 from orchestrator.store.memory import Disk, MemoryStore, OnCommit
 from orchestrator.store.port import Item, Submission
+from tests.crash.kept import KeptStore
 
 Acknowledge = Literal["after", "before"]
 """When a submission is called durable. 'before' the commit is a fault, which the tests must find."""
@@ -53,3 +54,7 @@ class LateStore(MemoryStore):
 
     def pending(self) -> int:
         return self._pending
+
+
+class KeptLateStore(KeptStore, LateStore):
+    """Late commits, and shared bytes read once."""

@@ -33,11 +33,13 @@ class Watched:
     """A run of a whole recipe with every moment of it. `begun_at`: the crash it goes on from, of `before`."""
 
     def __init__(
-        self, name: str, declared: Declared, before: "Watched | None" = None, begun_at: int = 0
+        self, name: str, declared: Declared, late: bool, before: "Watched | None" = None, begun_at: int = 0
     ) -> None:
-        self.name = name
+        self.name, self.late = name, late
         self.declared: Declared = declared
-        self.world = whole_world(name, declared) if before is None else before.left_by(begun_at)
+        self.world = (
+            whole_world(name, declared, late=late, kept=True) if before is None else before.left_by(begun_at)
+        )
         self.moments: dict[int, Moment] = {}
         self.world.points.watch = self._note
         self.state: BatchState = self.world.run()
@@ -49,7 +51,7 @@ class Watched:
     def left_by(self, point: int) -> World:
         """The world that a crash at a point of this run leaves."""
         moment = self.moments[point]
-        world = whole_world(self.name, self.declared)
+        world = whole_world(self.name, self.declared, late=self.late, kept=True)
         equipment = _equipment(world)
         world.disk = Disk(
             {name: self.world.disk.streams[name][:length] for name, length in moment.streams.items()}

@@ -137,15 +137,32 @@ def shelf(name: str) -> Mapping[str, str]:
     return lots
 
 
-def whole_world(name: str, declared: Declared, strike: frozenset[int] = frozenset()) -> World:
-    """A whole recipe, about to begin."""
+def whole_world(
+    name: str,
+    declared: Declared,
+    strike: frozenset[int] = frozenset(),
+    *,
+    late: bool = False,
+    kept: bool = False,
+) -> World:
+    """A whole recipe, about to begin. `late`, `kept`: see `World`."""
     points = Points(strike)
 
     async def prepare(site: Site) -> None:
         await _prepare(site, recipe(name))
 
     people = People(name)
-    return World(plant(), WholePlant(points, declared), points, people.answer, name, IDENTITY, prepare)
+    return World(
+        plant(),
+        WholePlant(points, declared),
+        points,
+        people.answer,
+        name,
+        IDENTITY,
+        prepare,
+        late=late,
+        kept=kept,
+    )
 
 
 async def _prepare(site: Site, wanted: Recipe) -> None:

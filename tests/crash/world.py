@@ -25,12 +25,13 @@ from orchestrator.engine import Engine, Settings
 from orchestrator.equipment import Act, action_of
 from orchestrator.site import Site
 from orchestrator.store.memory import Disk, MemoryStore
-from tests.crash.late import LateStore
+from tests.crash.kept import KeptStore, broken, entry_of
+from tests.crash.late import KeptLateStore, LateStore
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 DURATION = timedelta(minutes=10)
-SELDOM = Settings(sample_every=timedelta(hours=2))
-"""Values with limits are read twice as seldom as in a plant: the runs are many."""
+SELDOM = Settings(sample_every=timedelta(hours=3, minutes=50))
+"""Values with limits are read seldom, but often enough to be no silence: the runs are many."""
 
 
 class Crash(BaseException):
@@ -173,24 +174,28 @@ class World:
     acknowledged: dict[str, int] = field(default_factory=dict[str, int])
     late: bool = False
     """Whether commits come a moment after they were submitted (tests/crash/late.py)."""
+    kept: bool = False
+    """Whether bytes that runs share are read and checked once for all of them (tests/crash/kept.py)."""
     site: Site | None = None
+    ended: BatchState | None = None
     failure: BaseException | None = None
     """What stopped the engine that was no crash: a fault of Kweek's own."""
 
     def run(self, number: str = "B-26-0001", limit: int = 40) -> BatchState:
         """Run the batch to its end through every crash."""
         for _ in range(limit):
-            ended = asyncio.run(self._life(number))
+            asyncio.run(self._life(number))
             if self.failure is not None:
                 raise AssertionError(f"The engine failed: {self.failure!r}") from self.failure
-            if ended is not None:
-                return ended
+            if self.ended is not None:
+                return self.ended
             self.crashes += 1
             self.points.down = False
         raise AssertionError(f"The batch did not end within {limit} lives.")
 
-    async def _life(self, number: str) -> BatchState | None:
-        """One life of the engine: until the batch ends, or a crash."""
+    async def _life(self, number: str) -> None:
+        """One life of the engine: until the batch ends, or a crash. Returns nothing: `asyncio.run` writes
+        out what its task returned, and a whole batch is much to write."""
         clock = InlineClock(self.now)
         self.equipment.clock = clock
         died = asyncio.Event()
@@ -202,19 +207,19 @@ class World:
             site = self.site = Site(engine)
             site.open()
             await self._prepare(site, number)
-            return await self._until_ended(site, clock, number, died)
+            self.ended = await self._until_ended(site, clock, number, died)
         except (Crash, StoreError):
             if not self.points.down:
                 raise
-            return None
         finally:
             self.now = clock.now()
             await _stop_everything()
 
     def _store(self, died: asyncio.Event) -> MemoryStore:
         if self.late:
-            return LateStore(self.disk, self._on_commit, lambda error: self._died(error, died))
-        return MemoryStore(self.disk, on_commit=self._on_commit)
+            late = KeptLateStore if self.kept else LateStore
+            return late(self.disk, self._on_commit, lambda error: self._died(error, died))
+        return (KeptStore if self.kept else MemoryStore)(self.disk, on_commit=self._on_commit)
 
     def _on_commit(self, moment: str, entries: "tuple[Entry, ...] | object") -> None:
         self.points.pass_by(f"{moment} commit")
@@ -313,17 +318,14 @@ class Judgement:
 
 def judge(world: World, state: BatchState) -> Judgement:
     """Compare the record with what was acknowledged and with the equipment's own log."""
-    record = [
-        read(part.leaf, part.entry.salt, part.body) for part in world.disk.streams[f"batch/{state.number}"]
-    ]
+    record, damage = _record(world, state.number)
     lost = [
         f"{stream}: {number} acknowledged, {len(world.disk.streams.get(stream, ()))} kept"
         for stream, number in world.acknowledged.items()
         if len(world.disk.streams.get(stream, ())) < number
     ]
     wrong = [] if state.state == "Complete" else [f"the batch ended {state.state}"]
-    if (problem := verify_chain(record)) is not None:
-        wrong.append(f"{problem}")
+    wrong += [damage] if damage else []
     done = {text_in(e.content(), "command") for e in record if e.kind == "step_asked"}
     wrong += [
         f"{acted} has no intent in the record" for acted in world.equipment.log if acted.command not in done
@@ -331,6 +333,16 @@ def judge(world: World, state: BatchState) -> Judgement:
     wrong += missing(world, record)
     in_doubt = sum(1 for entry in record if entry.kind == "step_in_doubt")
     return Judgement(lost, repeated(world.equipment.log, record), wrong, in_doubt, world.points.passed)
+
+
+def _record(world: World, number: str) -> tuple[list[Entry], str]:
+    """The record on the disk, and what is wrong with its chain."""
+    parts = world.disk.streams[f"batch/{number}"]
+    if world.kept:
+        return [entry_of(part) for part in parts], broken(parts)
+    record = [read(part.leaf, part.entry.salt, part.body) for part in parts]
+    problem = verify_chain(record)
+    return record, "" if problem is None else f"{problem}"
 
 
 def missing(world: World, record: list[Entry]) -> list[str]:
