@@ -189,7 +189,18 @@ class SiteScheme:
         return body + check_character(body)
 
     def check(self, text: str) -> str:
-        body = without_check(text)
-        if re.fullmatch(rf"{self.prefix}[A-NP-Z1-9][0-9A-Z]{{4}}\d{{8}}", body, re.ASCII) is None:
-            raise BadInput(f"'{text}' is not a chain-of-identity number of this site; scan the right label.")
+        """The refusal never repeats what was given: it may be a person's name, typed in the wrong place."""
+        form = rf"{self.prefix}[A-NP-Z1-9][0-9A-Z]{{4}}\d{{8}}[0-9A-Z*]"
+        if re.fullmatch(form, text, re.ASCII) is None or check_character(text[:-1]) != text[-1]:
+            raise BadInput(
+                "What was given is not a chain-of-identity number of this site "
+                f"({self.prefix or 'no prefix'}, 13 characters, a check character); scan or type the one on the "
+                "label, never a name, an address or a date of birth."
+            )
         return text
+
+
+def is_number_on_a_label(text: str) -> bool:
+    """Whether a text that was scanned has the form of a chain-of-identity number of any site, mistyped or not,
+    so that the record may repeat it. A name, an address or a date of birth is none."""
+    return re.fullmatch(r"[A-Z]{0,4}[A-NP-Z1-9][0-9A-Z]{4}\d{8}[0-9A-Z*]", text, re.ASCII) is not None

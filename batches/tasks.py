@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never, cast
 
 from batches.errors import BadInput, IdentityMismatch
-from batches.numbers import sample_number
+from batches.numbers import is_number_on_a_label, sample_number
 from batches.plain import Plain, PlainDict, dict_in, list_in, text_in
 from batches.quantities import Quantity, from_plain, is_quantity, parse
 from batches.recipe import SamplePlan, Test
@@ -213,6 +213,7 @@ def _scanned(state: BatchState, task: Task, scanned: str) -> str:
     wanted = _expected(state, task, expects)
     if scanned not in wanted:
         raise IdentityMismatch(
+        told = f" ({scanned})" if expects != "identity" or is_number_on_a_label(scanned) else ""
             f"The label scanned ({scanned}) is not {_wanted(expects)} of task {task.id}: "
             "set the material aside, check the label in front of you and scan again."
         )

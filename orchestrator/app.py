@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 
 from batches.errors import StoreError
 from devices.base import Device
+from batches.numbers import SiteScheme
 from devices.drivers import make
 from devices.plant import Plant, load
 from devices.unit import Unit
@@ -90,7 +91,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         stack.push_async_callback(asyncio.to_thread, historian.close)
         crowd = await asyncio.to_thread(_people, settings, engine)
         stack.push_async_callback(asyncio.to_thread, crowd.close)
-        site = Site(engine)
+        site = Site(engine, SiteScheme(prefix=settings.identity_prefix))
         clock.activity.asks = lambda: any(state.tasks for state in site.batches.values())
         site.open(
             clock.away if isinstance(clock, VirtualClock) else await asyncio.to_thread(_away, settings, store)

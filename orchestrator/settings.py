@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from batches.errors import BadInput
 from devices.plant import DEMO
+from batches.numbers import SiteScheme
+from batches.quantities import duration, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,19 @@ class Settings:
     zone: str = "UTC"
     password_cost: PasswordCost = FULL_COST
 
+    sample_every: timedelta | None = None
+    """How often every tag of the plant is read; None: only where a recipe has limits on it."""
+    keep_readings: timedelta | None = None
+    """How long readings that belong to no batch are kept; None: for ever."""
+    identity_prefix: str = "KW"
+    """What the site's chain-of-identity numbers begin with."""
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings in KWEEK_DATABASE_URL, KWEEK_PLANT, KWEEK_FOLDER, KWEEK_CLOCK, KWEEK_ZONE and
-    KWEEK_PASSWORD_COST ('low' for demonstrations). Raises BadInput."""
+    """The settings in KWEEK_DATABASE_URL, KWEEK_PLANT, KWEEK_FOLDER, KWEEK_CLOCK, KWEEK_ZONE,
+    KWEEK_PASSWORD_COST ('low' for demonstrations) and KWEEK_IDENTITY_PREFIX. Raises BadInput.
+
+    KWEEK_SAMPLE_EVERY (such as 10 s, or never) and KWEEK_KEEP_READINGS (such as 90 day) are for process data.
+    """
     given = os.environ if environment is None else environment
     folder = Path(given.get("KWEEK_FOLDER") or "kweek-data")
     return Settings(
@@ -50,6 +61,9 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         zone=_zone(given.get("KWEEK_ZONE") or "UTC"),
         password_cost=_cost(given.get("KWEEK_PASSWORD_COST") or "full"),
     )
+        sample_every=_every(given),
+        keep_readings=_time(given, "KWEEK_KEEP_READINGS"),
+        identity_prefix=SiteScheme(prefix=given.get("KWEEK_IDENTITY_PREFIX", "KW")).prefix,
 
 
 def _zone(name: str) -> str:

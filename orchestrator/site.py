@@ -14,7 +14,7 @@ from batches.entries import SYSTEM, Actor, Draft, Entry, stamp
 from batches.equipment import UnitState
 from batches.errors import NotFound, Refused
 from batches.materials import LotState
-from batches.numbers import BATCH_PATTERN, next_number
+from batches.numbers import BATCH_PATTERN, IdentityScheme, SiteScheme, next_number
 from batches.plain import PlainDict
 from batches.quantities import Quantity
 from batches.recipe import Material
@@ -31,14 +31,15 @@ SOFTWARE = "0.1.0"
 RESTS = ("Holding", "Held")
 """States in which a unit procedure stays after an absence until a person restarts it; others go on as soon as
 they are reconciled."""
+OWN_SCHEME = SiteScheme()
 LotDecision: TypeAlias = Literal["release", "reject", "accept"]
 
 
 class Site:
     """What people and programs may ask of this site."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, scheme: IdentityScheme = OWN_SCHEME) -> None:
+        self.engine, self.scheme = engine, scheme
         self.runners: dict[str, BatchRunner] = {}
         self.answers = Answers(engine, self.runners)
         engine.granted, engine.changed = self._granted, self._changed
@@ -156,6 +157,7 @@ class Site:
                 f"A batch is made by a supervisor, planner or operator; your role is {actor.role or 'none'}."
             )
         found, now = self.recipes.approved(recipe, version), self.engine.clock.now()
+        self._check_identity(identity)
         number = next_number(BATCH_PATTERN, now.year, self.engine.numbers)
         decision = commands.create(
             number, found, identity, self.engine.plant.simulated, SOFTWARE, actor, priority
@@ -166,6 +168,11 @@ class Site:
         self._run(self.engine.batches[number])
         await submission.wait()
         return number
+
+    def _check_identity(self, identity: str) -> None:
+        """No name and no date of birth ever enters an entry. Raises BadInput."""
+        if identity:
+            self.scheme.check(identity)
 
     # --- lots ---------------------------------------------------------------------------------------
 
@@ -180,6 +187,7 @@ class Site:
         actor: Actor, reply: Replying | None = None,
     ) -> str:  # fmt: skip
         """A lot arrives, into quarantine. Returns its number."""
+        self._check_identity(identity)
         number = self.engine.new_lot()
         drafts = materials.receive(
             number, self._material(material), quantity, expires, identity, supplier_lot, actor

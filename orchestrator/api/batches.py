@@ -18,6 +18,7 @@ from orchestrator.api.common import (
     Body,
     Cursor,
     Limit,
+    Identity,
     MaybeLong,
     Page,
     PlainObject,
@@ -41,11 +42,12 @@ MAKERS = ("supervisor", "planner", "operator")
 
 
 class CreateBatch(Body):
-    """A batch of an approved recipe. Without `version`: the newest approved one."""
+    """A batch of an approved recipe. Without `version`: the newest approved one. `identity`: the
+    chain-of-identity number, as issued by the site's scheme."""
 
     recipe: Short
     version: int | None = None
-    identity: str = ""
+    identity: Identity = ""
     priority: int = 0
 
 

@@ -43,6 +43,8 @@ Moment = Annotated[AwareDatetime, AfterValidator(_sane)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Long = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 MaybeLong = Annotated[str, StringConstraints(max_length=4000)]
+Identity = Annotated[str, StringConstraints(max_length=40)]
+"""A chain-of-identity number; the site's scheme judges its form (batches/numbers.py)."""
 PlainObject: TypeAlias = dict[str, JsonValue]
 
 

@@ -14,6 +14,7 @@ from orchestrator.api.common import (
     AsRole,
     Body,
     Cursor,
+    Identity,
     Limit,
     Long,
     Moment,
@@ -40,13 +41,14 @@ MEANINGS: dict[LotDecision, str] = {"release": "released", "accept": "approved",
 
 
 class ReceiveLot(Body):
-    """A lot that arrives. `identity`: chain-of-identity number of patient or donor material."""
+    """A lot that arrives. `identity`: chain-of-identity number of patient or donor material, as issued by the
+    site's scheme; any other text, such as a name, is refused."""
 
     material: Short
     quantity: AnyAmount
     supplier_lot: Short
     expires: Moment | None = None
-    identity: str = ""
+    identity: Identity = ""
 
 
 class DecideLot(Body):

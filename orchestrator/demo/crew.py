@@ -43,7 +43,7 @@ PEOPLE: dict[str, tuple[str, list[str]]] = {
     "luuk": ("Luuk Hendriks", ["logistics"]),
 }
 FIRST_PASSWORD = "first-password-of-the-demo"  # changed at the first sign-in
-IDENTITY = "KWDEMO126000001U"
+IDENTITY = "KWDEMO1260000014"
 """The chain-of-identity number on every label of the patient's or donor's material."""
 STOCK = "1000000000000"
 """Enough of everything, in the unit of measure of each material (a demonstration's shelf)."""

@@ -14,6 +14,7 @@ from batches.numbers import (
     check_value,
     command_id,
     deviation_id,
+    is_number_on_a_label,
     next_number,
     number,
     sample_number,
@@ -167,6 +168,17 @@ def test_a_number_of_another_scheme_is_refused() -> None:
     other = "XXDEMO126000001"
     with pytest.raises(BadInput, match="not a chain-of-identity number of this site"):
         SiteScheme("DEMO1").check(other + check_character(other))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("KWDEMO126000002W", True), ("G123498654321H", True), ("JANSEN19800312", False), ("JANSEN", False),
+        ("19800312", False), ("jan@example.org", False), ("", False), ("KWDEMO126000002w", False),
+    ],
+)  # fmt: skip
+def test_only_a_number_as_on_a_label_is_repeated(text: str, told: bool) -> None:
+    assert is_number_on_a_label(text) is told
 
 
 def test_without_a_facility_number_none_is_issued() -> None:

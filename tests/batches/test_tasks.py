@@ -172,3 +172,11 @@ def test_a_sample_and_its_results_name_the_same_tube() -> None:
 def test_a_sample_that_is_not_planned_is_bad_input() -> None:
     with pytest.raises(BadInput, match="has no sample 'nothing'"):
         tasks_of(STATE, Result("nothing"))
+
+
+def test_a_refused_scan_repeats_no_name_that_was_typed_for_the_label() -> None:
+    task = task_of(Scan("Scan.", "identity"))
+    for typed, told in (("Jan Jansen, 1980-03-12", ""), ("KWDEMO126000002W", " (KWDEMO126000002W)")):
+        with pytest.raises(IdentityMismatch) as refused:
+            reply_of(STATE, task, {"scan": typed})
+        assert str(refused.value).startswith(f"The label scanned{told} is not the chain-of-identity label of")

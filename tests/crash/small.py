@@ -13,7 +13,7 @@ from orchestrator.demo.right_answers import Sight, right_answer
 from orchestrator.site import Site
 from tests.crash.world import FakePlant, Points, World
 
-IDENTITY = "KWDEMO126000001U"
+IDENTITY = "KWDEMO1260000014"
 SMALL = Path(__file__).parent / "small.yaml"
 QUERYABLE: dict[str, Repeatability] = {"exchange_medium": "queryable", "take_sample": "queryable"}
 

@@ -25,7 +25,7 @@ from orchestrator.site import Site
 from tests.crash.world import START, FakePlant, Points, World
 
 RECIPES = ("kidney-organoid", "cart-autologous")
-IDENTITY = "KWDEMO126000001U"
+IDENTITY = "KWDEMO1260000014"
 ENGINEER, QA = Actor("person", "p-eng", "engineer"), Actor("person", "p-qa", "qa")
 Declared: TypeAlias = Literal["declared", "worst"]
 """How the equipment may be asked again: as its drivers declare, or never (`set` excepted)."""

@@ -35,7 +35,7 @@ from orchestrator.store.port import Store
 from tests.crash.world import Acted, FakePlant, Points
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
-NUMBER, IDENTITY = "B-26-0001", "KWDEMO126000001U"
+NUMBER, IDENTITY = "B-26-0001", "KWDEMO1260000014"
 PEOPLE = {
     "operator": "p-op", "supervisor": "p-sup", "qa": "p-qa", "qp": "p-qp", "qc": "p-qc", "engineer": "p-eng",
     "logistics": "p-log",

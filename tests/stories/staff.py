@@ -12,7 +12,7 @@ from orchestrator.demo.right_answers import Sight, right_answer
 from tests.stories.place import PASSWORD, Place, eventually
 
 FIRST = "given by the office"
-IDENTITY = "KWDEMO126000001U"
+IDENTITY = "KWDEMO1260000014"
 CREW = {
     "olga": "operator", "otto": "operator", "sam": "supervisor", "stef": "supervisor", "quinn": "qa", "erik": "engineer",
     "lou": "logistics", "cato": "qc", "cees": "qc",

@@ -41,7 +41,7 @@ def test_a_body_that_is_no_plain_json(town: Town, data: bytes, says: str) -> Non
         ({"quantity": "1e999999999 mL"}, "beyond any plausible size"), ({"quantity": "5 mL " + "x" * 200}, "128"),
         ({"expires": "tomorrow"}, "expires"), ({"expires": "2026-01-01T00:00:00"}, "expires"),
         ({"expires": "0001-01-01T00:00:00+14:00"}, "1900 and 2200"), ({"expires": 1e300}, "fraction"),
-        ({"identity": "KWX"}, "chain of identity"), ({"supplier_lot": ""}, "supplier_lot"), ({"supplier_lot": " "}, "supplier"),
+        ({"identity": "KWX"}, "chain-of-identity number"), ({"identity": "KWDEMO1260000014"}, "chain of identity"), ({"supplier_lot": ""}, "supplier_lot"), ({"supplier_lot": " "}, "supplier"),
         ({"colour": "red"}, "'colour' is not known here"), ({"material": None}, "material"), ({"material": "x" * 201}, "200"),
     ],
 )  # fmt: skip
@@ -49,6 +49,26 @@ def test_a_lot_that_cannot_be_received_so(town: Town, change: dict[str, object],
     answer = town.post("lou", "/lots", {**LOT, **change})
     assert answer.status_code in (400, 422), answer.text
     assert says in answer.json()["detail"]
+
+
+PERSONAL = (
+    "Jan Jansen", "JANSEN", "jan.jansen@example.org", "1980-03-12", "12031980", "19800312", "123456782", "MRN 0042",
+    "kwdemo126000001u", "KWDEMO126000001U", " KWDEMO1260000014", "KW", "KWJANSEN19800312",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PERSONAL)
+def test_what_could_be_a_person_is_no_chain_of_identity_and_stands_nowhere(town: Town, text: str) -> None:
+    says = (
+        "What was given is not a chain-of-identity number of this site (KW, 13 characters, a check character); scan "
+        "or type the one on the label, never a name, an address or a date of birth."
+    )
+    before = {*town.house.site.lots}, {*town.house.site.batches}
+    lot = town.post("lou", "/lots", {**LOT, "identity": text}, status=422)
+    assert lot.json()["detail"] == says
+    batch = town.post("sam", "/batches", {"recipe": "bench", "identity": text}, status=422)
+    assert batch.json()["detail"] == says
+    assert ({*town.house.site.lots}, {*town.house.site.batches}) == before
 
 
 def test_a_recipe_that_not_every_database_can_keep(town: Town) -> None:
