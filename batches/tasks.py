@@ -214,7 +214,8 @@ def _scanned(state: BatchState, task: Task, scanned: str) -> str:
     if scanned not in wanted:
         raise IdentityMismatch(
         told = f" ({scanned})" if expects != "identity" or is_number_on_a_label(scanned) else ""
-            f"The label scanned ({scanned}) is not {_wanted(expects)} of task {task.id}: "
+        raise IdentityMismatch(
+            f"The label scanned{told} is not {_wanted(expects)} of task {task.id}: "
             "set the material aside, check the label in front of you and scan again."
         )
     return scanned
