@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
+from batches.errors import BadInput
 from batches.quantities import Quantity, duration
 from batches.recipe import Limit
 
@@ -81,6 +82,26 @@ class Event:
     side: Side = ""
     value: Quantity | None = None
     worst: Quantity | None = None
+
+
+AHEAD = timedelta(seconds=2)
+"""How far a device's clock may be ahead before its times are doubted (assumed; between 1 s and 10 s)."""
+
+
+def trusted(reading: Seen, received_at: datetime, low: Quantity, high: Quantity) -> Quality:
+    """The quality a reading deserves, never better than the device says.
+
+    bad: it measures something else than its tag, or lies outside the plausible range [low, high];
+    uncertain at best: its device's clock is ahead of ours, so that nobody knows when it was measured.
+    """
+    try:
+        implausible = side(reading.value, low, high) != ""
+    except BadInput:
+        return "bad"
+    if implausible:
+        return "bad"
+    ahead = reading.at - received_at > AHEAD
+    return "uncertain" if ahead and reading.quality == "good" else reading.quality
 
 
 def resumed(now: datetime, excursion: datetime | None) -> Watched:

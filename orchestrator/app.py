@@ -1,9 +1,10 @@
 """The one place that wires things together: settings in, a running application out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import structlog
@@ -26,6 +27,7 @@ from orchestrator.api import (
     lots,
     people,
     problems,
+    readings,
     recipes,
     sign_in,
     tasks,
@@ -40,6 +42,7 @@ from orchestrator.historian import Historian, historian_url
 from orchestrator.passwords import Passwords
 from orchestrator.people import People
 from orchestrator.people_store import PeopleStore
+from orchestrator.sampler import Sampler
 from orchestrator.settings import FULL_COST, Settings
 from orchestrator.site import SOFTWARE, Site
 from orchestrator.store.port import Store
@@ -47,6 +50,8 @@ from orchestrator.store.store import DatabaseStore
 from orchestrator.upgrading import refuse_to_start
 
 API = "/api/v1"
+Drivers = Callable[[Unit, ProcessClock, Path], object]
+"""What makes the driver of a unit: `devices.drivers.make`."""
 CLOCK_PATIENCE = 30.0  # s, real time, for the plant's clock to come up
 
 
@@ -56,7 +61,7 @@ def create_app(house: House | None = None) -> FastAPI:
         title="Kweek", version=SOFTWARE, openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None,
         description="Runs cell and gene therapy manufacturing: recipe, record, plan.",
     )  # fmt: skip
-    for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, events):
+    for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, readings, events):
         app.include_router(module.router, prefix=API, dependencies=[Depends(bearer)])
     app.include_router(sign_in.entrance, prefix=API)
     app.include_router(health.router)
@@ -68,8 +73,9 @@ def create_app(house: House | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
-    """Open store, clock, equipment, engine and people; close them in the opposite order."""
+async def open_house(settings: Settings, driver: "Drivers" = make) -> AsyncIterator[House]:
+    """Open store, clock, equipment, engine and people; close them in the opposite order. `driver` makes the
+    driver of a unit."""
     if settings.password_cost != FULL_COST:
         structlog.get_logger().warning("passwords are hashed at low cost: for demonstrations only")
     await asyncio.to_thread(settings.folder.mkdir, parents=True, exist_ok=True)
@@ -81,7 +87,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         await asyncio.to_thread(refuse_to_start, store)
         clock = await _clock(settings, await asyncio.to_thread(latest, store), stack)
         clock.activity.commits = store.pending
-        devices = _equipment(settings, plant, clock)
+        devices = _equipment(settings, plant, clock, driver)
         stack.push_async_callback(devices.close)
         engine = Engine(store, clock, devices, plant)
         failed.add_done_callback(lambda failure: engine.on_crash(failure.result()))
@@ -100,7 +106,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         crowd.open()
         if not clock.virtual:
             engine.spawn(keep_alive(settings.folder), "alive")
-        yield House(site, crowd, clock, settings)
+        sampler = None
+        if settings.sample_every is not None:
+            sampler = Sampler(plant, engine.equipment, clock, engine.keep_reading, settings.sample_every)
+            engine.spawn(sampler.run(), "sampler")
+        yield House(site, crowd, clock, settings, historian=historian, sampler=sampler)
 
 
 @asynccontextmanager
@@ -109,7 +119,7 @@ async def open_people(settings: Settings) -> AsyncIterator[People]:
     await asyncio.to_thread(settings.folder.mkdir, parents=True, exist_ok=True)
     plant, clock = load(settings.plant), RealClock()
     store = await asyncio.to_thread(DatabaseStore, settings.database_url)
-    engine = Engine(store, clock, _equipment(settings, plant, clock), plant)
+    engine = Engine(store, clock, _equipment(settings, plant, clock, make), plant)
     crowd = await asyncio.to_thread(_people, settings, engine)
     try:
         crowd.open()
@@ -129,10 +139,10 @@ def _store(settings: Settings, failed: "asyncio.Future[StoreError]") -> Database
     return DatabaseStore(settings.database_url, on_failure=tell)
 
 
-def _equipment(settings: Settings, plant: Plant, clock: ProcessClock) -> PlantEquipment:
+def _equipment(settings: Settings, plant: Plant, clock: ProcessClock, made: Drivers) -> PlantEquipment:
     def driver(unit: Unit, time: ProcessClock) -> Device:
         return cast(
-            "Device", make(unit, time, settings.folder / "drivers")
+            "Device", made(unit, time, settings.folder / "drivers")
         )  # manual units are never asked as devices
 
     return PlantEquipment(plant, clock, driver)

@@ -11,16 +11,29 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, cast
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, cast
 
-from sqlalchemy import CheckConstraint, Engine, Executable, MetaData, Table, select
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    Engine,
+    Executable,
+    MetaData,
+    Table,
+    and_,
+    delete,
+    func,
+    not_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT DO NOTHING is SQLite's too
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from batches.entries import moment, stamp
 from batches.errors import StoreError
 from batches.quantities import quantity
+from batches.series import Point, Series, thinned
 from devices.base import Quality, Reading
 from orchestrator.store.database import historian_engine, read_address
 from orchestrator.store.tables import STRICT, field, key
@@ -28,6 +41,10 @@ from orchestrator.store.tables import STRICT, field, key
 BATCH_SECONDS = 1.0
 """How long readings are gathered before they are written."""
 RETRY_SECONDS = 5.0
+STREAMED = 5_000
+"""Rows of a long range that are fetched at once."""
+Span: TypeAlias = tuple[str, datetime, datetime]
+"""A unit, from a time up to but not at another."""
 WAITING = 200_000
 """Readings that may wait for the database (assumed: half an hour of 100 tags a second)."""
 
@@ -101,11 +118,59 @@ class Historian:
         self.flush()
         query = (
             select(reading)
-            .where(reading.c.unit == unit, reading.c.tag == tag)
-            .where(reading.c.measured_at >= stamp(start), reading.c.measured_at < stamp(end))
+            .where(*_within(unit, tag, start, end))
             .order_by(reading.c.measured_at, reading.c.source)
         )
         return [_kept(*row) for row in self._rows(query)]
+
+    def series(
+        self, unit: str, tag: str, start: datetime, end: datetime, most: int, gap_after: timedelta
+    ) -> Series[Kept]:
+        """About `most` of the readings measured in [start, end): the extremes of each slice, the worst of
+        its qualities, and every pause longer than `gap_after`. Reads the range once, with little memory."""
+        self.flush()
+        within = _within(unit, tag, start, end)
+        counted = self._rows(select(func.count()).select_from(reading).where(*within))
+        query = select(reading).where(*within).order_by(reading.c.measured_at, reading.c.source)
+        try:
+            with self._engine.connect().execution_options(yield_per=STREAMED) as connection:
+                found = thinned(
+                    (_point(row) for row in connection.execute(query)), counted[0][0], most, gap_after
+                )
+        except SQLAlchemyError as error:
+            raise _unread(error) from error
+        return Series([_kept(*row) for row in found.points], found.gaps, found.total)
+
+    def latest(self, unit: str, tag: str) -> Kept | None:
+        """The reading of a tag that was measured last, if there is one. A clock that runs ahead does not
+        make a reading later than what came in after it."""
+        self.flush()
+        query = (
+            select(reading)
+            .where(reading.c.unit == unit, reading.c.tag == tag)
+            .order_by(reading.c.measured_at.desc(), reading.c.received_at.desc())
+            .limit(1)
+        )
+        return next((_kept(*row) for row in self._rows(query)), None)
+
+    def forget(self, before: datetime, keep: Sequence[Span] = ()) -> int:
+        """Delete the readings measured before a time, but none that lies in a span to `keep`; how many.
+
+        What a batch had is kept as long as its record: name its spans. Raises StoreError.
+        """
+        self.flush()
+        kept = [
+            and_(reading.c.unit == unit, reading.c.measured_at >= stamp(start), reading.c.measured_at < stamp(end))
+            for unit, start, end in keep
+        ]  # fmt: skip
+        try:
+            with self._engine.begin() as connection:
+                statement = delete(reading).where(
+                    reading.c.measured_at < stamp(before), *(not_(one) for one in kept)
+                )
+                return connection.execute(statement).rowcount
+        except SQLAlchemyError as error:
+            raise _unread(error) from error
 
     def tags(self, unit: str) -> Sequence[str]:
         """The tags of a unit that have readings."""
@@ -136,9 +201,7 @@ class Historian:
             with self._engine.connect() as connection:
                 return connection.execute(query).all()
         except SQLAlchemyError as error:
-            raise StoreError(
-                f"The historian cannot be read: {_reason(error)}; check its database."
-            ) from error
+            raise _unread(error) from error
 
     def _run(self) -> None:
         while batch := self._gather():
@@ -196,6 +259,21 @@ def _kept(
 ) -> Kept:  # fmt: skip
     found = Reading(quantity(value, measure), moment(measured_at), cast("Quality", quality), source)
     return Kept(unit, tag, found, moment(received_at))
+
+
+def _within(unit: str, tag: str, start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
+    times = reading.c.measured_at >= stamp(start), reading.c.measured_at < stamp(end)
+    return reading.c.unit == unit, reading.c.tag == tag, *times
+
+
+def _point(row: Any) -> Point[Any]:
+    """A row as the thinning needs it; what it means in full is read only where it stays."""
+    at = datetime.fromisoformat(row.measured_at)
+    return Point(at, float(row.value), cast("Quality", row.quality), tuple(row))
+
+
+def _unread(error: SQLAlchemyError) -> StoreError:
+    return StoreError(f"The historian cannot be read: {_reason(error)}; check its database.")
 
 
 def _reason(error: SQLAlchemyError) -> str:

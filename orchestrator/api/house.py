@@ -8,7 +8,9 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel
 
 from orchestrator.clock import ProcessClock, VirtualClock
+from orchestrator.historian import Historian
 from orchestrator.people import People
+from orchestrator.sampler import Sampler
 from orchestrator.settings import Settings
 from orchestrator.site import Site
 
@@ -42,6 +44,9 @@ class House:
     """A lock per Idempotency-Key in use, so that a request sent twice at once acts once."""
     ended: dict[str, BatchSummary] = field(default_factory=dict[str, BatchSummary])
     """Batches that had ended before this engine started."""
+    historian: Historian | None = None
+    sampler: Sampler | None = None
+    """None: tags are read only where a recipe has limits on them."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams of events end."""
 

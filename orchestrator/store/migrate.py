@@ -28,7 +28,7 @@ class Line:
 
 
 RECORD = Line("record", "kweek", "record_0001")
-HISTORIAN = Line("historian", "historian", "historian_0001")
+HISTORIAN = Line("historian", "historian", "historian_0002")
 
 ROLES: LiteralString = """
 DO $$

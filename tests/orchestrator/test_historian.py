@@ -152,3 +152,43 @@ def test_a_server_that_comes_back_gets_what_waited(postgres_server: PostgresServ
     postgres_server.start()
     assert len(historian.range("BR-01", "temperature", AT, END)) == 2
     historian.close()
+
+
+def test_late_and_out_of_order_points_stand_where_they_were_measured(historian: Historian) -> None:
+    for second in (5, 3, 4, 0):
+        historian.keep("BR-01", "temperature", reading("37 degC", second), AT + timedelta(seconds=60))
+    historian.flush()
+    historian.keep("BR-01", "temperature", reading("36 degC", 1), AT + timedelta(hours=2))
+    found = historian.series("BR-01", "temperature", AT, END, 100, timedelta(seconds=1))
+    assert [one.reading.at.second for one in found.points] == [0, 1, 3, 4, 5]
+    assert [(gap.start.second, gap.end.second) for gap in found.gaps] == [(1, 3)]
+    newest = historian.latest("BR-01", "temperature")
+    assert newest is not None
+    assert newest.reading.at.second == 5
+    assert historian.latest("BR-01", "pH") is None
+
+
+def test_a_thinned_range_keeps_the_one_spike(historian: Historian) -> None:
+    for second in range(2000):
+        historian.keep(
+            "BR-01", "temperature", reading("41.5 degC" if second == 777 else "37 degC", second), AT
+        )
+    found = historian.series("BR-01", "temperature", AT, END, 50, timedelta(seconds=5))
+    assert (found.total, found.gaps) == (2000, [])
+    assert len(found.points) < 60
+    assert [one.reading.at for one in found.points if str(one.reading.value) == "41.5 degC"] == [
+        AT + timedelta(seconds=777)
+    ]
+
+
+def test_retention_keeps_what_batches_had(historian: Historian) -> None:
+    for unit in ("BR-01", "BR-02"):
+        for minute in range(10):
+            historian.keep(unit, "temperature", reading("37 degC", 60 * minute), AT)
+    span = "BR-01", AT + timedelta(minutes=2), AT + timedelta(minutes=4)
+    assert historian.forget(AT + timedelta(minutes=5), [span]) == 8
+    left = {
+        unit: [one.reading.at.minute for one in historian.range(unit, "temperature", AT, END)]
+        for unit in ("BR-01", "BR-02")
+    }
+    assert left == {"BR-01": [2, 3, 5, 6, 7, 8, 9], "BR-02": [5, 6, 7, 8, 9]}

@@ -1,0 +1,1 @@
+-- Nothing to do: who may write the file may delete from this table.
