@@ -212,7 +212,6 @@ def _scanned(state: BatchState, task: Task, scanned: str) -> str:
     expects = text_in(task.content, "expects")
     wanted = _expected(state, task, expects)
     if scanned not in wanted:
-        raise IdentityMismatch(
         told = f" ({scanned})" if expects != "identity" or is_number_on_a_label(scanned) else ""
         raise IdentityMismatch(
             f"The label scanned{told} is not {_wanted(expects)} of task {task.id}: "
