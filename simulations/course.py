@@ -49,6 +49,10 @@ EVIDENCE = "0" * 64
 """What stands for the digest of an event file."""
 
 
+SETTLED = ("temperature", "agitation", "ph", "dissolved_oxygen", "co2", "o2")
+"""Tags of a controlled environment: where no rule says how long they take to their set-point, none."""
+
+
 class Op(Enum):
     """What a step is to the simulation."""
 
@@ -140,6 +144,11 @@ class Rules:
 
     def _until(self, place: Place, step: Until) -> Task:
         rule = self._outcome("until", place, step.tag)
+        work = None if rule else self._work(place, step)
+        if work is not None:
+            return _task(work, step)
+        if rule is None and step.tag in SETTLED:
+            return Task(Op.FREE)
         if rule is None:
             raise BadInput(
                 f"Nothing says when {step.tag} of {place.path} reaches its value; add an outcome "
