@@ -57,8 +57,9 @@ def machine_repair(machines: int, fails: float, repairs: float, crews: int) -> t
 def erlang_a(arrivals: float, service: float, servers: int, patience: float) -> tuple[float, float]:
     """M/M/c+M: the share that leaves unserved, and the mean queue; `patience` is its mean."""
     most = servers + int(40 * (servers + arrivals * (service + patience)))
-    leaves = lambda n: min(n, servers) / service + max(0, n - servers) / patience  # noqa: E731 (a rate by number)
-    shares = _birth_death(most, lambda n: arrivals, leaves)
+    shares = _birth_death(
+        most, lambda n: arrivals, lambda n: min(n, servers) / service + max(0, n - servers) / patience
+    )
     queue = math.fsum(max(0, number - servers) * share for number, share in enumerate(shares))
     return queue / patience / arrivals, queue
 
