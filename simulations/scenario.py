@@ -387,7 +387,8 @@ class ProductPlan:
     positions: int = 0
     stored_for: Distribution | None = None
     batch_time: Distribution | None = None
-    """Time in the suite of one batch, for the bound on capacity where the recipe does not tell it."""
+    """The least time that a batch holds the unit it holds longest, for the bound on capacity, where the
+    durations in the recipe add up to less."""
     place: Place = field(default=Place(), compare=False)
 
 

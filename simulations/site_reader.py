@@ -175,13 +175,13 @@ def _method(name: str, part: Part) -> Method:
 
 
 def _stock(name: str, part: Part) -> StockItem:
-    unit = part.measure("unit")
+    unit, order = part.measure("unit"), part.number("order", part.measure("unit"), required=True)
     found = StockItem(
         material=name,
         unit=unit,
         start=part.number("start", unit, required=True) or 0.0,
         reorder_at=part.number("reorder_at", unit, required=True) or 0.0,
-        order=part.number("order", unit, required=True) or 1.0,
+        order=1.0 if order is None else order,
         lead_time=part.time("lead_time", required="made_by" not in part.members),
         made_by=part.name("made_by", ""),
         keeps=part.seconds("keeps"),
