@@ -175,7 +175,8 @@ def _method(name: str, part: Part) -> Method:
 
 
 def _stock(name: str, part: Part) -> StockItem:
-    unit, order = part.measure("unit"), part.number("order", part.measure("unit"), required=True)
+    unit = part.measure("unit")
+    order = part.number("order", unit, required=True)
     found = StockItem(
         material=name,
         unit=unit,
