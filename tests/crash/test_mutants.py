@@ -1,7 +1,7 @@
 """Engines with a fault: the crash tests must find each. A test that cannot fail would say nothing."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -9,8 +9,12 @@ import pytest
 
 from batches.entries import NO_LEAF
 from batches.errors import KweekError
+from batches.interpret import Replayed, replay
+from batches.plain import Plain
 from batches.record import OpenStep
+from batches.steps import PhaseRun
 from devices.base import Outcome
+from orchestrator import cursor
 from orchestrator.answers import Answers
 from orchestrator.cursor import Cursor
 from orchestrator.equipment import Act
@@ -132,9 +136,29 @@ def lost_commit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(memory.MemoryStore, "__init__", forgetful)
 
 
+def replay_one_step_short(patch: pytest.MonkeyPatch) -> None:
+    """After a restart a phase is not given its last reply: it asks for a step that it had before, and stands
+    held for ever, as nobody is asked to restart it."""
+
+    def short(run: PhaseRun, recorded: Iterable[tuple[Plain, Plain]]) -> Replayed:
+        return replay(run, [*recorded][:-1])
+
+    patch.setattr(cursor, "replay", short)
+
+
+def replay_short_and_unchecked(patch: pytest.MonkeyPatch) -> None:
+    """The same, and what the phase asks for then is not compared with the record."""
+
+    def agree(*_: object) -> None:
+        return
+
+    replay_one_step_short(patch)
+    patch.setattr(cursor, "same_step", agree)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     no_doubt, act_before_durable, acknowledge_before_durable, assume_it_happened, outcome_before_act, all_idempotent,
-    new_command_id, stale_head, numbers_from_one, word_turned_round, lost_commit,
+    new_command_id, stale_head, numbers_from_one, word_turned_round, lost_commit, replay_one_step_short, replay_short_and_unchecked,
 )  # fmt: skip
 
 

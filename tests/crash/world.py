@@ -34,6 +34,11 @@ SELDOM = Settings(sample_every=timedelta(hours=3, minutes=50))
 """Values with limits are read seldom, but often enough to be no silence: the runs are many."""
 
 
+LONGEST = timedelta(days=120)
+"""No batch of these tests takes half as long. One that stands held, with nobody who is to restart it, would go on
+for ever: values with limits are read on, so that there is always something to wake up for."""
+
+
 class Crash(BaseException):
     """The engine is gone: as SIGKILL, not an error anybody may handle."""
 
@@ -251,7 +256,8 @@ class World:
             state = site.batches.get(number) or fold(site.engine.store.read(f"batch/{number}"))
             if state.ended:
                 return state
-            if not await self._people(site, state) and not clock.advance():
+            moves = await self._people(site, state) or clock.advance()
+            if not moves or clock.now() > START + LONGEST:
                 raise AssertionError(
                     f"stuck at {clock.now()}: {state.elements} {list(state.phases)} {state.tasks}"
                 )
