@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias, cast
 
-from batches import commands, lawful
+from batches import commands, lawful, procedure_actions
 from batches.entries import Draft, Entry, moment
 from batches.errors import MALFORMED, KweekError, NotFound, RecordError
 from batches.expressions import LANGUAGE
@@ -233,7 +233,7 @@ class Reexecution:
             self._find(entry, f"{entry.kind} at '{path}' was not among what the recipe allowed then.")
             return
         self._check_running(entry, action)
-        self._begin(entry, commands.take(self.state, action, entry.recorded_at))
+        self._begin(entry, procedure_actions.take(self.state, action, entry.recorded_at))
 
     def _ready(self, path: str, wanted: tuple[type, ...]) -> Action | None:
         walk = ready(self.state.known_recipe().procedure, self.state.progress)
@@ -252,7 +252,7 @@ class Reexecution:
         action = self._ready(text_in(body, "path"), (Iterate,))
         if action is None:
             return
-        drafts = commands.take(self.state, action, entry.recorded_at)
+        drafts = procedure_actions.take(self.state, action, entry.recorded_at)
         first = next(drafts, None)
         if (
             first is not None

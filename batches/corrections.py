@@ -13,7 +13,8 @@ from batches.entries import Actor, Draft, Entry
 from batches.errors import BadInput, NotPermitted, RecordError, Refused
 from batches.plain import Plain, PlainDict, dict_in, dicts_in, list_in, text_in, whole_in
 from batches.quantities import Quantity
-from batches.record import BatchState, Task
+from batches.record import BatchState
+from batches.record_state import Task
 from batches.steps import Fired, Value, decode, plain
 from batches.tasks import ANSWER_KEYS, ANSWERS_FOR, reply_of
 

@@ -14,7 +14,8 @@ from batches.entries import Entry
 from batches.errors import KweekError
 from batches.plain import PlainDict
 from batches.quantities import from_plain
-from batches.record import BatchState, Use
+from batches.record import BatchState
+from batches.record_state import Use
 
 Streams = dict[str, Sequence[Entry]]
 

@@ -17,7 +17,8 @@ from batches.plain import Plain, PlainDict, text_in
 from batches.procedure import find, walk_nodes
 from batches.recipe import Choice, PhaseCall
 from batches.recipe_reader import phase_call
-from batches.record import BatchState, Departure
+from batches.record import BatchState
+from batches.record_state import Departure
 from batches.steps import plain
 
 CONFIRM_WITHIN = timedelta(hours=24)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from batches import by_hand, commands, corrections, departures
+from batches import by_hand, commands, corrections, departures, procedure_actions
 from batches.commands import Decision
 from batches.entries import Entry
 from batches.errors import KweekError, RecordError
@@ -19,7 +19,8 @@ from batches.plain import Plain, PlainDict, dict_in, dicts_in, text_in, whole_in
 from batches.procedure import find, owner
 from batches.quantities import Quantity
 from batches.recipe import PhaseCall, UnitProcedure
-from batches.record import BatchState, OpenStep, Task
+from batches.record import BatchState
+from batches.record_state import OpenStep, Task
 from batches.states import COMMANDS, Command
 from batches.steps import Fired, decode, plain
 from batches.tasks import ANSWER_KEYS, ANSWERS_FOR, SIGNED, reply_of
@@ -115,7 +116,7 @@ def _limit_passed(state: BatchState, entry: Entry, body: PlainDict, before: Sequ
     limit = next((one for one in state.time_limits if one.is_named(body)), None)
     if limit is None:
         raise Unlawful(f"No time limit counted from {body.get('from')} of '{body.get('since')}'.")
-    return commands.pass_limit(state, limit, entry.recorded_at)
+    return procedure_actions.pass_limit(state, limit, entry.recorded_at)
 
 
 def _voided(state: BatchState, entry: Entry, body: PlainDict, before: Sequence[Entry]) -> Decision:

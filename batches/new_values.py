@@ -6,11 +6,11 @@ start; so a value has the kind its place needs, and an added phase can be begun 
 
 from collections.abc import Mapping
 
-from batches.commands import resolve
 from batches.errors import BadInput, RecordError
 from batches.phases import begin, checked, lookup
 from batches.phases.base import Phase
 from batches.plain import Plain
+from batches.procedure_actions import resolve
 from batches.quantities import Quantity, parse
 from batches.recipe import PhaseCall, Recipe
 from batches.record import BatchState

@@ -12,7 +12,8 @@ from batches.numbers import is_number_on_a_label, sample_number
 from batches.plain import Plain, PlainDict, dict_in, list_in, text_in
 from batches.quantities import Quantity, from_plain, is_quantity, parse
 from batches.recipe import SamplePlan, Test
-from batches.record import BatchState, Task
+from batches.record import BatchState
+from batches.record_state import Task
 from batches.steps import (
     Ask,
     Consume,

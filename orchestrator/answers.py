@@ -17,7 +17,8 @@ from batches.errors import BadInput, Conflict, KweekError, NotFound, NotPermitte
 from batches.outcomes import outcome
 from batches.plain import Plain, PlainDict, text_in
 from batches.quantities import from_plain
-from batches.record import BatchState, OpenStep, Task
+from batches.record import BatchState
+from batches.record_state import OpenStep, Task
 from batches.states import COMMANDS, Command
 from batches.steps import Field, Fired, Value
 from batches.tasks import ANSWERS_FOR, SIGNED, reply_of
@@ -242,7 +243,9 @@ class Answers:
                 return self._dispose(state, body, actor, reply)
             case "prompt":
                 submission = self._close(state, body, actor, reply=reply)
-                answering = self._runner(state).answer_prompt(task, cast("str", value), submission.durable)
+                answering = self._runner(state).performer.answer_prompt(
+                    task, cast("str", value), submission.durable
+                )
                 self._engine.spawn(answering, f"{state.number} {task.id}")
                 return submission
             case _:

@@ -9,7 +9,7 @@ from batches.outcomes import taken_by
 from batches.phases import begin
 from batches.phases.base import Phase
 from batches.recipe import PhaseCall, UnitProcedure
-from batches.record import OpenPhase
+from batches.record_state import OpenPhase
 from batches.steps import PhaseRun, Step, Value, decode, plain
 
 

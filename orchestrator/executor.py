@@ -9,13 +9,12 @@ import asyncio
 from datetime import datetime
 from typing import cast
 
-from batches import by_hand, commands
-from batches.allocation import Grant, Request
+from batches import by_hand, commands, procedure_actions
+from batches.allocation import Grant
 from batches.commands import NOTHING_MORE, Decision
 from batches.entries import SYSTEM, Actor, Draft
-from batches.errors import DeviceError, KweekError, Refused
-from batches.numbers import command_id
-from batches.plain import PlainDict, text_in
+from batches.errors import KweekError, Refused
+from batches.plain import PlainDict
 from batches.procedure import (
     Action,
     FinishUnitProcedure,
@@ -24,21 +23,20 @@ from batches.procedure import (
     find,
     owner,
 )
-from batches.quantities import Quantity
 from batches.recipe import Hold, PhaseCall, UnitProcedure
-from batches.record import BatchState, Task
+from batches.record import BatchState
 from batches.states import ENDED
 from batches.steps import DEVICE_STEPS, Do, Program, Read, Set, Step, Transfer, Value, plain
+from orchestrator.asking_units import ask_for_units
 from orchestrator.cursor import Cursor
 from orchestrator.engine import Engine, Part
 from orchestrator.performing import Performer
 from orchestrator.replying import Replying
+from orchestrator.restarting import Restarts
 from orchestrator.safety import Safety
 from orchestrator.store.port import Submission
 from orchestrator.watching import watch_confirmations, watch_hold, watch_limits, watch_time_limits
 
-UNDECIDED = ("failed", "in_doubt", "reconcile")
-"""Tasks that keep a unit procedure held until they are answered."""
 OnUnit = Set | Read | Do | Program | Transfer
 """Steps that address a unit."""
 
@@ -54,7 +52,7 @@ class BatchRunner:
         self._running: dict[str, asyncio.Task[None]] = {}
         self.signal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last: asyncio.Future[None] | None = None
-        self.performer, self.safety = Performer(self), Safety(self)
+        self.performer, self.safety, self.restarts = Performer(self), Safety(self), Restarts(self)
 
     # --- plumbing -----------------------------------------------------------------------------------
 
@@ -140,37 +138,12 @@ class BatchRunner:
             )
 
     def _begin_ready(self) -> None:
-        for action in commands.actions(self.state).get("", ()):
+        for action in procedure_actions.actions(self.state).get("", ()):
             if isinstance(action, StartUnitProcedure):
-                self._ask_for_units(action)
+                ask_for_units(self, action)
             else:
-                decision = commands.take(self.state, action, self.engine.clock.now())
+                decision = procedure_actions.take(self.state, action, self.engine.clock.now())
                 self.commit(self._judged("", action, decision))
-
-    def _ask_for_units(self, action: StartUnitProcedure) -> None:
-        if (self.state.number, action.path) in self.engine.requests:
-            return
-        needs = commands.roles_needed(self.state, action.path)
-        if not needs:  # it goes on with the units the batch holds
-            self.granted(Grant(self.state.number, {}, action.path))
-            return
-        since = self.state.created_at or self.engine.clock.now()
-        later = {
-            r: c
-            for r, c in commands.roles_later(self.state, action.path).items()
-            if r not in self.state.units
-        }
-        self.engine.request(
-            Request(
-                self.state.number,
-                self.state.priority,
-                since,
-                needs,
-                dict(self.state.units),
-                later,
-                path=action.path,
-            )
-        )
 
     def granted(self, grant: Grant) -> None:
         """Units were given: bind them and begin the unit procedure, in one commit."""
@@ -180,7 +153,7 @@ class BatchRunner:
         def decision() -> Decision:
             for role, unit in sorted(grant.units.items()):
                 yield Draft("unit_bound", {"role": role, "unit": unit, "path": grant.path})
-            yield from commands.take(self.state, action, self.engine.clock.now())
+            yield from procedure_actions.take(self.state, action, self.engine.clock.now())
 
         self.commit(decision(), *self.engine.allocation_parts(self.state.number, grant.path, grant))
         self._begin(grant.path)
@@ -232,20 +205,20 @@ class BatchRunner:
                 safe = self.safety.declared(path)
                 self._discard(path)
                 await self.safety.hold(path, node, safe)
-                self._settle_element(path, "Holding")
+                self.settle_element(path, "Holding")
             case "Stopping" | "Aborting" as at:
                 if await self.safety.end(path, node) and not self._acting(path):
-                    self._settle_element(path, at)
+                    self.settle_element(path, at)
             case "Held":
-                self._held(path)
+                self.restarts.held(path)
             case "Pausing":
-                self._settle_element(path, "Pausing")
+                self.settle_element(path, "Pausing")
             case "Restarting":
-                await self._restart(path, node)
+                await self.restarts.restart(path, node)
             case _:
                 return
 
-    def _settle_element(self, path: str, expected: str) -> None:
+    def settle_element(self, path: str, expected: str) -> None:
         if self.state.elements[path] == expected:
             self.commit(commands.settle(self.state, path))
 
@@ -295,7 +268,7 @@ class BatchRunner:
         yield from commands.hold_by_system(self.state, path, sentence)
 
     def _take_actions(self, path: str) -> None:
-        for action in commands.actions(self.state).get(path, ()):
+        for action in procedure_actions.actions(self.state).get(path, ()):
             self._take(path, action)
 
     def _take(self, path: str, action: Action) -> None:
@@ -306,7 +279,7 @@ class BatchRunner:
             case FinishUnitProcedure():
                 self._finish(action)
             case _:
-                self.commit(self._judged(path, action, commands.take(self.state, action, now)))
+                self.commit(self._judged(path, action, procedure_actions.take(self.state, action, now)))
 
     def _judged(self, path: str, action: Action, decision: Decision) -> Decision:
         """An action of the procedure; where a value or expression does not allow it, a hold that says so."""
@@ -317,7 +290,7 @@ class BatchRunner:
 
     def _start_phase(self, path: str, action: StartPhase) -> Decision:
         """A phase starts and asks for its first step, in one commit."""
-        started = commands.take(self.state, action, self.engine.clock.now())
+        started = procedure_actions.take(self.state, action, self.engine.clock.now())
         yield from self._judged(path, action, started)
         if action.path not in self.state.phases:
             return
@@ -335,7 +308,7 @@ class BatchRunner:
 
         def decision() -> Decision:
             yield from by_hand.void_all(self.state, action.path)
-            yield from commands.take(self.state, action, self.engine.clock.now())
+            yield from procedure_actions.take(self.state, action, self.engine.clock.now())
             for role in roles:
                 yield Draft("unit_unbound", {"role": role, "unit": self.state.units[role]})
 
@@ -387,58 +360,6 @@ class BatchRunner:
             cursor.run.close()
             self.commit(commands.discard_phase(self.state, cursor.path))
             cursor.wake()
-
-    def _held(self, path: str) -> None:
-        """What is held only for want of a decision goes on once all of them are made."""
-        undecided = [
-            t
-            for t in self.state.tasks.values()
-            if t.kind in UNDECIDED and owner(t.path, self.state.elements) == path
-        ]
-        by_people = path in self.state.held_by_people or self.state.state != "Running"
-        if path in self.state.goes_on and not undecided and not by_people:
-            self.confirmed.add(path)
-            supervisor = Actor("system", "kweek", "supervisor")
-            self.commit(commands.command(self.state, path, "restart", supervisor, "as decided"))
-
-    async def _restart(self, path: str, node: UnitProcedure) -> None:
-        """A person confirms before set-points move, and after an absence two people reconcile before that."""
-        if by_hand.reconciling(self.state, path):
-            return
-        if path not in self.confirmed:
-            if not any(task.kind == "restart" and task.path == path for task in self.state.tasks.values()):
-                text = f"Confirm that {path} of batch {self.state.number} is fit to go on: equipment, cells, connections."
-                self.commit(
-                    iter((commands.open_task(self.state, path, "restart", "operator", {"text": text}),))
-                )
-            return
-        self.confirmed.discard(path)
-        await self._restore(path, node)
-        self._settle_element(path, "Restarting")
-
-    async def _restore(self, path: str, node: UnitProcedure) -> None:
-        """Give the unit its last set-points again (idempotent, recorded)."""
-        for role in (node.unit, *node.also):
-            unit = self.state.units.get(role, "")
-            for tag, value in [*self.state.set_points.get(unit, {}).items()]:
-                if self.state.elements[path] != "Restarting":
-                    return
-                command = command_id(self.state.number, f"{path}!restore/{tag}", self.state.entries, 1)
-                body: PlainDict = {
-                    "path": path,
-                    "unit": unit,
-                    "tag": tag,
-                    "value": plain(value),
-                    "command": command,
-                }
-                await self.commit(iter((Draft("set_restored", body),))).wait()
-                if self.state.elements[path] != "Restarting":  # a hold or abort came meanwhile
-                    return
-                try:
-                    await self.engine.equipment.set(unit, tag, cast("Quantity", value), command)
-                except DeviceError as error:
-                    sentence = f"The set-point {tag} of {unit} could not be restored: {error}"
-                    self.commit(iter((commands.deviation(self.state, "major", sentence, path),)))
 
     # --- a phase --------------------------------------------------------------------------------------
 
@@ -527,14 +448,3 @@ class BatchRunner:
         if open_.status != "asked":
             return None
         return by_hand.credit(self.state, cursor.up, open_.unit, open_.step, self.engine.clock.now())
-
-    async def answer_prompt(self, task: Task, text: str, durable: "asyncio.Future[None]") -> None:
-        """Give a person's answer to the programme that asked, once it is on disk. If it does not get
-        there the programme still asks, and the person is asked again."""
-        await asyncio.shield(durable)
-        unit, command = text_in(task.content, "unit"), text_in(task.content, "command")
-        try:
-            await self.engine.equipment.answer_prompt(unit, command, text)
-        except DeviceError as error:
-            sentence = f"{unit} did not take the answer to '{task.content['text']}': {error}"
-            self.commit(iter((Draft("note_added", {"text": sentence}),)))

@@ -7,23 +7,20 @@ queryable one is asked for by its command id, any other is IN DOUBT and a person
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, assert_never, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, assert_never
 
 from batches import by_hand, commands, materials
 from batches.commands import Decision
 from batches.entries import SYSTEM, Actor, Draft, stamp
 from batches.errors import BadInput, DeviceError, NotFound, Refused
-from batches.plain import Plain, PlainDict
-from batches.quantities import Quantity, duration
-from batches.record import OpenStep
+from batches.plain import Plain, PlainDict, text_in
+from batches.record_state import OpenStep, Task
 from batches.steps import (
     Ask,
     Consume,
     Decide,
     Do,
-    Fired,
     First,
     Label,
     Produce,
@@ -39,18 +36,16 @@ from batches.steps import (
     Until,
     Value,
     Wait,
-    decode,
 )
-from devices.base import DeviceUnreachable, Outcome, OutcomeUnknown, Reading
+from devices.base import DeviceUnreachable, Outcome, OutcomeUnknown
 from orchestrator.clean import file_body
 from orchestrator.cursor import Cursor
 from orchestrator.equipment import Act
+from orchestrator.waiting import Waits, good_reading
 
 if TYPE_CHECKING:
     from orchestrator.executor import BatchRunner
 
-LATE = timedelta(seconds=5)
-"""A timer that fires later than this says so (the system was down)."""
 STOPPED = "the system stopped while it was under way"
 QUERIES = 5
 """How often a device is asked for the outcome of a command before a person is."""
@@ -61,7 +56,7 @@ class Performer:
 
     def __init__(self, runner: "BatchRunner") -> None:
         self._runner, self._engine = runner, runner.engine
-        self._state = runner.state
+        self._state, self._waits = runner.state, Waits(runner)
 
     async def perform(self, cursor: Cursor) -> None:
         """One step. Whoever completes it (this task, or a person's answer) moves the cursor."""
@@ -93,11 +88,11 @@ class Performer:
             case Read():
                 await self._read(cursor, step, open_)
             case Until():
-                await self._until(cursor, step, open_)
+                await self._waits.until(cursor, step, open_)
             case Wait():
-                await self._wait(cursor, open_)
+                await self._waits.wait(cursor, open_)
             case First():
-                await self._first(cursor, step, open_)
+                await self._waits.first(cursor, step, open_)
             case Produce():
                 self._produce(cursor, step)
             case Consume() | Label() | Sample() | Result() | Ask() | Decide() | Scan() | Sign():
@@ -291,6 +286,17 @@ class Performer:
                 iter((commands.open_task(self._state, cursor.path, "prompt", "operator", content),))
             )
 
+    async def answer_prompt(self, task: Task, text: str, durable: "asyncio.Future[None]") -> None:
+        """Give a person's answer to the programme that asked, once it is on disk. If it does not get
+        there the programme still asks, and the person is asked again."""
+        await asyncio.shield(durable)
+        unit, command = text_in(task.content, "unit"), text_in(task.content, "command")
+        try:
+            await self._engine.equipment.answer_prompt(unit, command, text)
+        except DeviceError as error:
+            sentence = f"{unit} did not take the answer to '{task.content['text']}': {error}"
+            self._runner.commit(iter((Draft("note_added", {"text": sentence}),)))
+
     def _conclude(
         self,
         cursor: Cursor,
@@ -329,22 +335,14 @@ class Performer:
         )
         self._runner.commit(commands.in_doubt(self._state, cursor.path, sentence))
 
-    # --- reading and waiting ----------------------------------------------------------------------------
-
-    async def good_reading(self, unit: str, tag: str) -> Reading | None:
-        """A reading of good quality, or None: a stale or bad value is never taken for a good one."""
-        try:
-            reading = await self._engine.equipment.read(unit, tag)
-        except DeviceError:
-            return None
-        return reading if reading.quality == "good" else None
+    # --- reading ----------------------------------------------------------------------------------------
 
     async def _read(self, cursor: Cursor, step: Read, open_: OpenStep) -> None:
         if self._by_hand(open_):
             await asyncio.shield(cursor.moved)
             return
         until = self._engine.clock.now() + self._engine.settings.reach_for
-        while (reading := await self.good_reading(open_.unit, step.tag)) is None:
+        while (reading := await good_reading(self._engine.equipment, open_.unit, step.tag)) is None:
             if self._engine.clock.now() >= until:
                 self._fail(
                     cursor, f"{open_.unit} gives no good value of {step.tag}; check its sensor and link."
@@ -354,91 +352,6 @@ class Performer:
         self._runner.complete(
             cursor, reading.value, Actor("device", open_.unit), more={"measured": stamp(reading.at)}
         )
-
-    async def _until(self, cursor: Cursor, step: Until, open_: OpenStep) -> None:
-        if open_.latched is not None:
-            await self._unlatch(cursor, step, open_)
-            return
-        reading = await self._watch(cursor, step, None)
-        if reading is not None:
-            self._reached(cursor, step, reading.value, reading)
-
-    def _reached(self, cursor: Cursor, step: Until, reply: Value, reading: Reading) -> None:
-        """The condition holds: the step is done, or latches until its unit procedure runs again."""
-        actor = Actor("device", self._state.units.get(step.unit or cursor.node.unit, ""))
-        if self._runner.runs(cursor):
-            self._runner.complete(cursor, reply, actor, more={"measured": stamp(reading.at)})
-        else:
-            self._runner.commit(commands.latch(self._state, cursor.path, reply, actor, reading.at))
-
-    async def _unlatch(self, cursor: Cursor, step: Until | First, open_: OpenStep) -> None:
-        if not self._runner.runs(cursor):
-            await self._runner.change(self._runner.signal)
-            return
-        latched = open_.latched or commands.NOTHING_MORE
-        reply = decode(latched["reply"])
-        option = step.options[reply.index] if isinstance(step, First) and isinstance(reply, Fired) else step
-        role = option.unit if isinstance(option, Until) else ""
-        actor = Actor("device", self._state.units.get(role or cursor.node.unit, ""))
-        self._runner.complete(cursor, reply, actor, more={"measured": latched["measured"]})
-
-    async def _watch(self, cursor: Cursor, step: Until, until: datetime | None) -> Reading | None:
-        """Look at a tag until its condition holds; None when `until` or a move of the cursor came first."""
-        unit = self._state.units.get(step.unit or cursor.node.unit, "")
-        every = self._engine.settings.look_every if step.every is None else duration(step.every)
-        moved = cursor.moved
-        while True:
-            reading = await self.good_reading(unit, step.tag)
-            if reading is not None and _holds(step, reading.value):
-                return reading
-            due = self._engine.clock.now() + every
-            if until is not None and until <= self._engine.clock.now():
-                return None
-            if await self._engine.clock.wait(moved, due if until is None else min(due, until)):
-                return None
-
-    async def _wait(self, cursor: Cursor, open_: OpenStep) -> None:
-        due = cast("datetime", open_.dues[0])
-        if not await self._engine.clock.wait(cursor.moved, due):
-            self._runner.complete(cursor, None, more=self._timer(due))
-
-    def _timer(self, due: datetime) -> dict[str, Plain]:
-        """Both times, when a timer fired late because the system was down."""
-        now = self._engine.clock.now()
-        return {"due": stamp(due), "fired": stamp(now)} if now - due > LATE else {}
-
-    async def _first(self, cursor: Cursor, step: First, open_: OpenStep) -> None:
-        """Whichever option comes first; ties by order. Tasks among the options are answered elsewhere."""
-        if open_.latched is not None:
-            await self._unlatch(cursor, step, open_)
-            return
-        dues = [due for due in open_.dues if due is not None]
-        ends = min(dues, default=None)
-        watched = [(i, option) for i, option in enumerate(step.options) if isinstance(option, Until)]
-        moved = cursor.moved
-        found = await self._first_until(cursor, watched, ends) if watched else None
-        if moved.done():
-            return
-        if found is not None:
-            index, option, reading = found
-            self._reached(cursor, option, Fired(index, reading.value), reading)
-        elif not await self._engine.clock.wait(moved, ends) and ends is not None:
-            self._runner.complete(cursor, Fired(open_.dues.index(ends)), SYSTEM, more=self._timer(ends))
-
-    async def _first_until(
-        self, cursor: Cursor, watched: Sequence[tuple[int, Until]], ends: datetime | None
-    ) -> tuple[int, Until, Reading] | None:
-        looks = {
-            asyncio.ensure_future(self._watch(cursor, option, ends)): (index, option)
-            for index, option in watched
-        }
-        try:
-            done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
-            found = [(*looks[look], reading) for look in done if (reading := look.result()) is not None]
-        finally:
-            for look in looks:
-                look.cancel()
-        return min(found, key=lambda one: one[0], default=None)
 
     # --- material ---------------------------------------------------------------------------------------
 
@@ -453,8 +366,3 @@ class Performer:
             self._state.identity if material.identity else "",
         )  # fmt: skip
         self._runner.complete(cursor, number, SYSTEM, (f"lot/{number}", drafts))
-
-
-def _holds(step: Until, value: Quantity) -> bool:
-    low = step.at_least is None or value >= step.at_least
-    return low and (step.at_most is None or value <= step.at_most)

@@ -14,7 +14,7 @@ from batches.errors import DeviceError
 from batches.numbers import command_id
 from batches.plain import PlainDict
 from batches.recipe import UnitProcedure
-from batches.record import Task
+from batches.record_state import Task
 from devices.base import DeviceRefused
 
 if TYPE_CHECKING:

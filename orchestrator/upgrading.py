@@ -12,7 +12,8 @@ from batches.phases import begin, lookup
 from batches.phases.base import Phase
 from batches.procedure import walk_nodes
 from batches.recipe import PhaseCall
-from batches.record import BatchState, OpenPhase, fold
+from batches.record import BatchState, fold
+from batches.record_state import OpenPhase
 from batches.steps import Value, decode
 from orchestrator.settings import from_environment
 from orchestrator.store.database import database_at

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from batches import commands, departures
+from batches import commands, departures, procedure_actions
 from batches.commands import Decision
 from batches.entries import Draft, stamp
 from batches.errors import BadInput
@@ -112,7 +112,7 @@ async def watch_time_limits(runner: "BatchRunner") -> None:
         if wakes is None:
             await runner.change(signal)
         elif not await clock.wait(asyncio.shield(signal), wakes):
-            runner.commit(commands.pass_limits(runner.state, clock.now()))
+            runner.commit(procedure_actions.pass_limits(runner.state, clock.now()))
 
 
 async def watch_confirmations(runner: "BatchRunner") -> None:

@@ -10,7 +10,8 @@ from batches.errors import BadInput, KweekError
 from batches.labels import counted
 from batches.materials import NO_LOT, LotState
 from batches.plain import PlainDict, dict_in, text_in
-from batches.record import BatchState, Use
+from batches.record import BatchState
+from batches.record_state import Use
 from batches.report.bundle import Bundle, StreamCopy
 from batches.report.sentences import Known
 from batches.report.story import criterion_text, extras

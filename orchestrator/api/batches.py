@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from batches.commands import AUTHORITY
 from batches.entries import Entry, leaf_hash, stamp
-from batches.record import BatchState, Deviation, OpenPhase, Use, fold
+from batches.record import BatchState, fold
+from batches.record_state import Deviation, OpenPhase, Use
 from batches.states import Command
 from batches.steps import plain
 from orchestrator.api.common import (
@@ -17,8 +18,8 @@ from orchestrator.api.common import (
     AsRole,
     Body,
     Cursor,
-    Limit,
     Identity,
+    Limit,
     MaybeLong,
     Page,
     PlainObject,

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from batches.entries import stamp
 from batches.errors import BadInput, NotFound
 from batches.plain import text_in
-from batches.record import BatchState, Task
+from batches.record import BatchState
+from batches.record_state import Task
 from batches.tasks import SIGNED
 from orchestrator.answers import ANSWERS_FOR, Late, Signature
 from orchestrator.api.common import (

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
-from batches import commands, equipment, materials
+from batches import commands, equipment, materials, procedure_actions
 from batches.commands import Decision
 from batches.entries import NO_LEAF, SYSTEM, Actor, Draft, Entry, leaf_hash, seal
 from batches.numbers import LOT_PATTERN, next_number, sample_number
@@ -29,7 +29,8 @@ from batches.procedure import (
 )
 from batches.quantities import Quantity, duration, parse, quantity
 from batches.recipe import PhaseCall, Recipe, Test, UnitProcedure
-from batches.record import BatchState, Task
+from batches.record import BatchState
+from batches.record_state import Task
 from batches.steps import (
     Ask,
     Consume,
@@ -359,7 +360,7 @@ class Run:
 
     def advance(self) -> bool:
         """Take what may be done now, or let the next step have its reply. False once the batch has ended."""
-        found = [action for actions in commands.actions(self.state).values() for action in actions]
+        found = [action for actions in procedure_actions.actions(self.state).values() for action in actions]
         if found:
             for action in found:
                 self.take(action)
@@ -386,7 +387,7 @@ class Run:
             case StartPhase():
                 self.batch(self._start_phase(action))
             case _:
-                self.batch(commands.take(self.state, action, self.now))
+                self.batch(procedure_actions.take(self.state, action, self.now))
 
     def _start_unit_procedure(self, action: StartUnitProcedure) -> None:
         needs = sorted(commands.roles_needed(self.state, action.path))
@@ -395,7 +396,7 @@ class Run:
         def decision() -> Decision:
             for role, unit in units.items():
                 yield Draft("unit_bound", {"role": role, "unit": unit, "path": action.path})
-            yield from commands.take(self.state, action, self.now)
+            yield from procedure_actions.take(self.state, action, self.now)
 
         self.batch(decision(), *(
             (f"equipment/{unit}", equipment.allocate(self._unit(unit), self.state.number, action.path, role))
@@ -410,7 +411,7 @@ class Run:
         units = [self.state.units[role] for role in roles]
 
         def decision() -> Decision:
-            yield from commands.take(self.state, action, self.now)
+            yield from procedure_actions.take(self.state, action, self.now)
             yield from self._unbind(roles)
 
         self.batch(decision(), *(
@@ -420,7 +421,7 @@ class Run:
     # --- phases -----------------------------------------------------------------------------------------
 
     def _start_phase(self, action: StartPhase) -> Decision:
-        yield from commands.take(self.state, action, self.now)
+        yield from procedure_actions.take(self.state, action, self.now)
         phase, started = action.node, self.state.phases[action.path]
         parameters = cast("Mapping[str, Value]", decode(started.parameters))
         opened = Open(action.path, begin(self.phases(phase.phase, phase.version), parameters), phase)

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from batches import commands
+from batches import commands, procedure_actions
 from batches.entries import SYSTEM, Actor
 from batches.errors import BadInput, KweekError, NotPermitted, RecordError, Refused
 from batches.plain import dict_in, text_in
@@ -271,9 +271,9 @@ def test_a_choice_without_an_option_that_applies_is_an_error_of_the_recipe() -> 
 
 def test_a_unit_procedure_cannot_begin_without_its_unit() -> None:
     run = batch("Idle").start()
-    (action,) = commands.actions(run.state)[""]
+    (action,) = procedure_actions.actions(run.state)[""]
     with pytest.raises(Refused, match="no unit is allocated"):
-        run.batch(commands.take(run.state, action, run.now))
+        run.batch(procedure_actions.take(run.state, action, run.now))
 
 
 def test_steps_are_asked_with_keys_of_their_own_and_absolute_due_times() -> None:

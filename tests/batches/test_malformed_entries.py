@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from batches.conformance import conform
 from batches.entries import Entry
 from batches.errors import RecordError
+from batches.handlers.table import HANDLERS
 from batches.plain import Plain, PlainDict
-from batches.record import HANDLERS, fold
+from batches.record import fold
 from tests.batches.eventful import eventful
 from tests.batches.tampering import changed, resealed, saying
 

@@ -7,7 +7,7 @@ import pytest
 from batches.errors import BadInput, IdentityMismatch
 from batches.plain import Plain, PlainDict
 from batches.quantities import parse, quantity
-from batches.record import Task, Use
+from batches.record_state import Task, Use
 from batches.steps import (
     Ask,
     Consume,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batches import commands, departures
+from batches import commands, departures, procedure_actions
 from batches.conformance import conform
 from batches.entries import Entry, stamp
 from batches.errors import BadInput, Refused
@@ -178,7 +178,7 @@ def overdue() -> Run:
     run = Run(edited(LIMIT, "then_within: {at_most: 90 min, to: inoculate}"), harvests).start()
     until(run, "receipt")
     run.now += 4 * HOUR
-    run.batch(commands.pass_limits(run.state, run.now))
+    run.batch(procedure_actions.pass_limits(run.state, run.now))
     while run.advance():
         pass
     return run
@@ -202,12 +202,12 @@ def test_a_limit_is_said_once_and_not_before_its_time() -> None:
     (limit,) = run.state.time_limits
     assert limit.due is not None
     with pytest.raises(Refused, match="has not passed, or it was said before"):
-        commands.decide(run.state, commands.pass_limit(run.state, limit, limit.due), limit.due)
+        commands.decide(run.state, procedure_actions.pass_limit(run.state, limit, limit.due), limit.due)
     later = limit.due + timedelta(seconds=1)
-    assert [draft.kind for draft in commands.decide(run.state, commands.pass_limits(run.state, later), later)] == [
+    assert [draft.kind for draft in commands.decide(run.state, procedure_actions.pass_limits(run.state, later), later)] == [
         "time_limit_exceeded", "deviation_opened"
     ]  # fmt: skip
-    assert commands.decide(run.state, commands.pass_limits(run.state, later), later) == []
+    assert commands.decide(run.state, procedure_actions.pass_limits(run.state, later), later) == []
 
 
 def test_the_verifier_finds_what_was_said_or_left_out_wrongly() -> None:

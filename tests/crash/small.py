@@ -6,7 +6,8 @@ from batches.entries import Actor, Draft
 from batches.plain import Plain
 from batches.quantities import parse
 from batches.recipe_reader import read
-from batches.record import BatchState, Task
+from batches.record import BatchState
+from batches.record_state import Task
 from devices.base import Repeatability
 from devices.plant import DEMO, load
 from orchestrator.demo.right_answers import Sight, right_answer

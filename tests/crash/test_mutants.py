@@ -11,7 +11,7 @@ from batches.entries import NO_LEAF
 from batches.errors import KweekError
 from batches.interpret import Replayed, replay
 from batches.plain import Plain
-from batches.record import OpenStep
+from batches.record_state import OpenStep
 from batches.steps import PhaseRun
 from devices.base import Outcome
 from orchestrator import cursor

@@ -13,7 +13,8 @@ from batches.plain import Plain, PlainDict
 from batches.quantities import Quantity, parse, quantity
 from batches.recipe import Recipe
 from batches.recipe_reader import read
-from batches.record import BatchState, Task
+from batches.record import BatchState
+from batches.record_state import Task
 from devices.base import Outcome, Reading, Repeatability
 from devices.plant import DEMO, Plant, load
 from devices.twins.laboratory import measured

@@ -15,7 +15,8 @@ from batches.errors import StoreError
 from batches.ledger import verify_chain
 from batches.plain import Plain, PlainDict, text_in
 from batches.quantities import Quantity, parse
-from batches.record import BatchState, Task, fold
+from batches.record import BatchState, fold
+from batches.record_state import Task
 from batches.steps import Field, Step, plain
 from devices.base import Outcome, OutcomeUnknown, Reading, Repeatability
 from devices.plant import Plant

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batches.entries import Entry
-from batches.record import HANDLERS
+from batches.handlers.table import HANDLERS
 from batches.report.bundle import read_bundle
 from tests.conftest import ROOT
 

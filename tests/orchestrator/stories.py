@@ -19,7 +19,8 @@ from batches.plain import Plain, PlainDict
 from batches.quantities import Quantity, parse
 from batches.recipe import Recipe
 from batches.recipe_reader import read
-from batches.record import BatchState, Task
+from batches.record import BatchState
+from batches.record_state import Task
 from batches.steps import PhaseRun
 from batches.tasks import SIGNED
 from devices.base import Outcome, Reading, Repeatability

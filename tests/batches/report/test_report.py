@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from batches.conformance import conform
 from batches.entries import Draft, Entry, leaf_hash
 from batches.errors import RecordError
+from batches.handlers.table import HANDLERS
 from batches.plain import Plain
 from batches.quantities import Quantity
 from batches.recipe_reader import read
-from batches.record import HANDLERS
 from batches.report.audit import COLUMNS, audit_csv, safe
 from batches.report.bundle import Bundle, read_bundle
 from batches.report.contents import report
