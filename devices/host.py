@@ -67,6 +67,10 @@ def make_hosted(unit: Unit, folder: Path) -> Device:
             from devices.drivers.liquid_handler import LiquidHandler
 
             return LiquidHandler(unit, HostClock(), folder)
+        case "sila2":
+            from devices.sila_client import SilaClient
+
+            return SilaClient(unit, HostClock())
         case driver:
             raise BadInput(f"The driver '{driver}' of {unit.id} does not live in a device host.")
 

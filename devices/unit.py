@@ -12,7 +12,7 @@ from batches.quantities import Quantity, dimension
 from devices.base import DeviceProtocolError, Identity
 from devices.located import Located, Mistakes, from_plain, listed
 
-DRIVERS = {"lads": "opc.tcp", "liquid_handler": "", "manual": ""}
+DRIVERS = {"lads": "opc.tcp", "liquid_handler": "", "opentrons": "http", "manual": "", "sila2": "sila"}
 """Every driver and the scheme of its address; '' where the driver has no address of its own."""
 # What a recipe may count on from a unit of such a class, and the unit of measure that fits it.
 NEEDED_TAGS = {

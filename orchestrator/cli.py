@@ -52,12 +52,17 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the record is written.")] = Path("demo-out"),
     seed: Annotated[int, typer.Option(help="Seed of the scripted people.")] = 1,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live view.")] = False,
+    plant: Annotated[
+        Path | None, typer.Option(envvar="KWEEK_PLANT", help="Plant file; default: the demonstration plant.")
+    ] = None,
 ) -> None:
     """Run a whole batch on the simulated plant: real protocols, HTTP API, record, export, verification."""
     with sentences():
+        from devices.plant import DEMO
         from orchestrator.demo import run
 
-        raise typer.Exit(run(recipe, out, seed=seed, live=not plain and sys.stdout.isatty()))
+        live = not plain and sys.stdout.isatty()
+        raise typer.Exit(run(recipe, out, seed=seed, live=live, plant=plant or DEMO))
 
 
 @app.command()

@@ -27,9 +27,18 @@ def make(unit: Unit, clock: Clock, folder: Path) -> Equipment:
             from devices.hosted import Hosted
 
             return Hosted(unit, clock, folder, repeatability)
+        case "opentrons":
+            from devices.drivers.opentrons import Opentrons
+
+            return Opentrons(unit, clock, folder)
         case "manual":
             from devices.drivers.manual import Manual
 
             return Manual(unit)
+        case "sila2":
+            from devices.drivers.sila import SilaDriver, repeatability
+            from devices.hosted import Hosted
+
+            return SilaDriver(unit, clock, folder, Hosted(unit, clock, folder, repeatability))
         case unknown:
             raise BadInput(f"{unit.id} names the driver '{unknown}'; the drivers are {', '.join(DRIVERS)}.")

@@ -57,13 +57,14 @@ class LadsServer:
     """Serves units at `endpoint` (opc.tcp://127.0.0.1:4840; port 0 takes a free one).
 
     `memory`: file in which runs, ids and states outlive the process. `nodesets`: files of the official
-    types, loaded in this order instead of the ones built here. Raises BadInput for an endpoint that is
+    types, loaded in this order instead of the ones built here. `others`: units of the plant that speak
+    another protocol; a laboratory measures them here as well. Raises BadInput for an endpoint that is
     not on the loopback interface, or a memory that cannot be read.
     """
 
     def __init__(
         self, endpoint: str, units: Mapping[str, Twin], now: Callable[[], datetime],
-        memory: Path | None = None, nodesets: Sequence[Path] = (),
+        memory: Path | None = None, nodesets: Sequence[Path] = (), others: Mapping[str, Twin] | None = None,
     ) -> None:  # fmt: skip
         if urlsplit(endpoint).hostname not in LOOPBACK:
             raise BadInput(
@@ -71,7 +72,7 @@ class LadsServer:
             )
         self._endpoint, self._twins, self._now = endpoint, units, now
         self._memory = Memory(memory) if memory else None
-        self._nodesets = nodesets
+        self._nodesets, self._others = nodesets, others or {}
         self._units: dict[str, FunctionalUnit] = {}
         self._owners: dict[NodeId, tuple[FunctionalUnit, str]] = {}
         """The unit (and tag) that an object with methods, or a set-point, belongs to."""
@@ -349,7 +350,9 @@ class LadsServer:
         unit_id, attribute, wanted = texts_in(unit_id, attribute, wanted)
         truth: Mapping[str, float] = {}
         seed = 1
-        if unit_id:
+        if unit_id in self._others:
+            truth, seed = self._others[unit_id].truth(), self._others[unit_id].seed
+        elif unit_id:
             unit = self._unit(unit_id)
             unit.advance(self._at(unit))
             truth, seed = unit.twin.truth(), unit.twin.seed

@@ -6,6 +6,7 @@ plant that was killed goes on where it was.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from batches.errors import BadInput
 from devices.plant import Plant
 from devices.servers.clock import ClockServer
 from devices.servers.lads import LadsServer
+from devices.servers.opentrons import RobotServer
+from devices.servers.sila import SilaServer
 from devices.twins.catalogue import make
 from devices.twins.twin import Twin
 from devices.unit import Unit
@@ -22,7 +25,7 @@ LOOK_EVERY = 1.0  # s, real time: how often the twins follow the machine's clock
 
 
 class SimulatedPlant:
-    """Servers for every unit with the driver `lads`, one for each port, and the clock if virtual."""
+    """Servers for the units with the drivers `lads` (one for each port), `sila2` and `opentrons`, and the clock if virtual."""
 
     def __init__(
         self, plant: Plant, folder: Path, start: datetime, *, virtual: bool, clock_port: int = 0
@@ -33,10 +36,24 @@ class SimulatedPlant:
             )
         folder.mkdir(parents=True, exist_ok=True)
         self._clock = ClockServer(start, port=clock_port, state=folder / "clock") if virtual else None
-        self._servers = [
-            LadsServer(endpoint, twins, self.now, memory=folder / f"lads-{urlsplit(endpoint).port}.json")
-            for endpoint, twins in _endpoints(plant, self.now().timestamp()).items()
+        at = self.now().timestamp()
+        sila = {unit.address: _twin(unit, at) for unit in plant.units if unit.driver == "sila2"}
+        others = {twin.unit: twin for twin in sila.values()}
+        self._sila = [
+            SilaServer(address, twin, self.now, folder / f"sila-{urlsplit(address).port}.memory")
+            for address, twin in sila.items()
         ]
+        self._servers = [
+            LadsServer(
+                endpoint,
+                twins,
+                self.now,
+                memory=folder / f"lads-{urlsplit(endpoint).port}.json",
+                others=others,
+            )
+            for endpoint, twins in _endpoints(plant, at).items()
+        ]
+        self._robots = [_robot(unit, self.now, folder) for unit in plant.units if unit.driver == "opentrons"]
         self._following: asyncio.Task[None] | None = None
         self.clock_address = ""
 
@@ -46,8 +63,10 @@ class SimulatedPlant:
 
     async def start(self) -> None:
         """Serve; returns once every server listens. Raises BadInput if a port is taken."""
-        for server in self._servers:
+        for server in (*self._servers, *self._sila):
             await server.start()
+        for robot in self._robots:
+            await robot.start()
         if self._clock is not None:
             self._clock.on_jump(self._update)
             self.clock_address = await self._clock.start()
@@ -67,12 +86,14 @@ class SimulatedPlant:
             self._following.cancel()
         if self._clock is not None:
             await self._clock.stop()
-        for server in self._servers:
+        for server in (*self._servers, *self._sila, *self._robots):
             await server.stop()
 
     async def _update(self, now: datetime) -> None:
         for server in self._servers:
             await server.update(now)
+        for server in self._sila:
+            await server.update()
 
     async def _follow(self) -> None:
         while True:
@@ -88,6 +109,12 @@ def _endpoints(plant: Plant, at: float) -> dict[str, dict[str, Twin]]:
             parts = urlsplit(unit.address)
             found.setdefault(f"{parts.scheme}://{parts.netloc}", {})[unit.id] = _twin(unit, at)
     return found
+
+
+def _robot(unit: Unit, now: Callable[[], datetime], folder: Path) -> RobotServer:
+    parts = urlsplit(unit.address)
+    memory = folder / f"opentrons-{unit.id}.json"
+    return RobotServer(unit, parts.hostname or "127.0.0.1", parts.port or 0, now, memory)
 
 
 def _twin(unit: Unit, at: float) -> Twin:

@@ -6,8 +6,10 @@ import resource
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from batches.errors import KweekError
+from batches.errors import BadInput, KweekError
+from devices.plant import DEMO, load
 
 START_WITHIN = 60.0  # s, real time, for a process to say that it listens
 STOP_WITHIN = 10.0  # s, real time, for it to end after it was asked to
@@ -23,13 +25,21 @@ def free_port() -> int:
 
 class Processes:
     """`kweek plant --virtual` and `kweek serve` on free ports, with their files in `folder`; the record in
-    an SQLite file there, unless another database is named."""
+    an SQLite file there, unless another database is named. Raises BadInput for a `plant` without LADS."""
 
-    def __init__(self, folder: Path, database_url: str = "") -> None:
-        self._folder = folder
-        self._plant_port, self._clock_port, self._port = free_port(), free_port(), free_port()
+    def __init__(self, folder: Path, database_url: str = "", plant: Path = DEMO) -> None:
+        self._folder, self._plant = folder, plant
+        units = load(plant, {}).units
+        ports = {port: free_port() for unit in units if (port := urlsplit(unit.address).port)}
+        lads = [ports[urlsplit(unit.address).port or 0] for unit in units if unit.driver == "lads"]
+        if not lads:
+            raise BadInput(
+                f"{plant.name} has no unit that speaks LADS, where the people of the demonstration measure; add one."
+            )
+        self._plant_port, self._clock_port, self._port = lads[0], free_port(), free_port()
         self.environment = {
-            **os.environ, "KWEEK_PORTS": f"4840={self._plant_port}", "KWEEK_CLOCK": f"127.0.0.1:{self._clock_port}",
+            **os.environ, "KWEEK_PORTS": ",".join(f"{written}={port}" for written, port in ports.items()),
+            "KWEEK_CLOCK": f"127.0.0.1:{self._clock_port}", "KWEEK_PLANT": str(plant),
             "KWEEK_DATABASE_URL": database_url or f"sqlite:///{folder / 'kweek.db'}", "KWEEK_FOLDER": str(folder),
             "KWEEK_PASSWORD_COST": "low", "KWEEK_PASSWORD": PASSWORD, "OT_API_CONFIG_DIR": str(folder / "opentrons"),
         }  # fmt: skip
@@ -52,8 +62,9 @@ class Processes:
         try:
             await self.command("people", "add", "admin", "--full-name", "Anna de Beheerder")
             plant = self._start(
-                "plant", "--virtual", "--clock-port", str(self._clock_port), "--folder", str(self._folder)
-            )
+                "plant", str(self._plant), "--virtual", "--clock-port", str(self._clock_port),
+                "--folder", str(self._folder),
+            )  # fmt: skip
             _, self._server = await asyncio.gather(plant, self._serve())
         except BaseException:
             await self._stop()

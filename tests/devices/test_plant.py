@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from batches.errors import BadInput, NotFound
 from batches.quantities import parse
 from devices.base import DeviceProtocolError, Identity
+from devices.located import listed
 from devices.plant import DEMO, PORTS_VARIABLE, Plant, load, plant_from, ports_from
 from devices.twins.catalogue import make as make_twin
-from devices.unit import Tag, check_identity, unit_from
+from devices.unit import DRIVERS, Tag, check_identity, unit_from
 from tests.conftest import ROOT
 
 GOOD = """\
@@ -173,8 +174,8 @@ MISTAKES = [
     ("areas:", "area:", "line 1: 'areas' is missing; add a line 'areas: …'."),
     (
         "            driver: lads",
-        "            driver: modbus",
-        "line 10: there is no driver 'modbus'; the drivers are 'lads', 'liquid_handler' and 'manual'.",
+        "            driver: fax",
+        f"line 10: there is no driver 'fax'; the drivers are {listed(tuple(DRIVERS))}.",
     ),
     ("            driver: lads\n", "", "line 8: 'driver' is missing; add a line 'driver: …'."),
     (
