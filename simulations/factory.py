@@ -51,9 +51,13 @@ class ScenarioModel:
     scenario: Scenario
     recipes: Mapping[str, Recipe]
 
-    @cached_property
+    @property
     def key(self) -> str:
         """SHA-256 over the scenario, its recipes and the version of the model."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         digests = {name: recipe.digest for name, recipe in sorted(self.recipes.items())}
         content = {"scenario": self.scenario.digest, "recipes": digests, "model": MODEL_VERSION}
         return hashlib.sha256(canonical(content)).hexdigest()

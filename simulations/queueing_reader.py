@@ -5,17 +5,19 @@ route to a station that is not there, 'probability' for routes that add up to mo
 where customers come faster than they can be served for ever, and 'endless' where nobody ever leaves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
 from batches.errors import RecipeError
-from batches.written import Mistakes, Written, compose
+from batches.plain import PlainDict
+from batches.written import Mistakes, Written, compose, from_plain
 from simulations.distributions import Constant, Distribution
 from simulations.figures import NUMBER, TIME, Gathered, Part
 from simulations.queueing import Breakdown, Network, Population, Source, Station
-from simulations.scenario import ScenarioError
+from simulations.scenario import Figure, ScenarioError
 
 _LARGEST_POPULATION = 100_000
 _NOTHING = Constant(1.0)
@@ -26,19 +28,42 @@ def is_queueing(text: str) -> bool:
     return any(line.split("#")[0].split() == ["kind:", "queueing"] for line in text.splitlines())
 
 
-def read(text: str, file: str) -> Network:
+def read(text: str, file: str) -> "QueueingScenario":
     """The network in a YAML text; `file` is what findings call it. Raises ScenarioError with findings."""
     mistakes = Mistakes(file, kind="scenario")
+    return _read(lambda: compose(text, mistakes), mistakes)
+
+
+def from_content(content: PlainDict) -> "QueueingScenario":
+    """The network with this plain content, as a sweep changed it. Raises ScenarioError with findings."""
+    mistakes = Mistakes("", kind="scenario")
+    return _read(lambda: from_plain(content), mistakes)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueingScenario:
+    """A network, what it is called, the figures it rests on, and its plain content."""
+
+    network: Network
+    title: str
+    figures: tuple[Figure, ...]
+    content: PlainDict
+
+
+def _read(written: Callable[[], Written], mistakes: Mistakes) -> QueueingScenario:
+    gathered = Gathered(mistakes)
     try:
-        part = Part(compose(text, mistakes), "The scenario", "", Gathered(mistakes))
+        node = written()
         mistakes.complain()
+        part = Part(node, "The scenario", "", gathered)
         network = _network(part)
         mistakes.complain()
         _check(part, network)
         mistakes.complain()
     except RecipeError as error:
         raise ScenarioError(str(error), error.findings) from error
-    return network
+    content = cast("PlainDict", node.plain())
+    return QueueingScenario(network, str(content["title"]), tuple(gathered.figures), content)
 
 
 def _network(part: Part) -> Network:

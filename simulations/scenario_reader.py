@@ -31,6 +31,14 @@ SCENARIO_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 
 def load(name: str) -> Scenario:
     """The scenario that ships under a name, or in a file. Raises NotFound or ScenarioError."""
+    return read(*text_of(name))
+
+
+def text_of(name: str) -> tuple[str, str]:
+    """The text of the scenario that ships under a name, or of a file; and what findings call it.
+
+    Raises NotFound.
+    """
     path = SCENARIOS / f"{name}.yaml" if SCENARIO_NAME.fullmatch(name) else Path(name)
     try:
         text = path.read_text(encoding="utf-8")
@@ -39,7 +47,7 @@ def load(name: str) -> Scenario:
         raise NotFound(
             f"There is no scenario '{name}' to read; name a file, or one of those that ship: {known}."
         ) from error
-    return read(text, str(path) if path.parent != SCENARIOS else path.name)
+    return text, str(path) if path.parent != SCENARIOS else path.name
 
 
 def read(text: str, file: str) -> Scenario:

@@ -35,7 +35,7 @@ populations:
 def test_a_network_is_read_and_runs() -> None:
     assert is_queueing(GOOD)
     assert not is_queueing(GOOD.replace("kind: queueing", "# kind: queueing"))
-    network = read(GOOD, "counter.yaml")
+    network = read(GOOD, "counter.yaml").network
     assert network.stations["counter"].servers == 2
     assert network.stations["office"].room == 5
     found = Experiment(count=3).run(QueueingModel(network))
