@@ -91,25 +91,40 @@ def _units(scenario: Scenario, recipes: Mapping[str, Recipe]) -> Iterator[Overlo
 
 def occupied(plan: ProductPlan, recipe: Recipe, unit_class: str) -> float:
     """The least time in seconds that one batch holds units of this very class. `batch_time` of the plan
-    stands for the class that is held longest."""
+    stands for the classes that are held longest."""
     by_class: dict[str, float] = {}
     for role, each in recipe.units.items():
         by_class[each] = by_class.get(each, 0.0) + _least(recipe.procedure, role)
-    longest = max(by_class, key=lambda each: by_class[each], default="")
     found = by_class.get(unit_class, 0.0)
-    if unit_class == longest and plan.batch_time is not None:
+    if plan.batch_time is not None and by_class and found == max(by_class.values()):
         return max(found, plan.batch_time.sample(0.0))
     return found
 
 
 def _least(body: tuple[Node, ...], role: str) -> float:
-    return sum(_least_of(node, role) for node in body)
+    """A batch keeps a unit until no later part needs its role: what lies between counts too."""
+    used = [number for number, node in enumerate(body) if _uses(node, role)]
+    if not used:
+        return 0.0
+    ends = sum(_least_of(body[number], role) for number in {used[0], used[-1]})
+    return ends + sum(map(_lasts, body[used[0] + 1 : used[-1]]))
+
+
+def _uses(node: Node, role: str) -> bool:
+    """Whether every batch that comes here uses the role."""
+    match node:
+        case UnitProcedure():
+            return role in (node.unit, *node.also)
+        case Choice():
+            return all(any(_uses(each, role) for each in body) for _, body in node.options)
+        case _:
+            return any(_uses(each, role) for each in children(node))
 
 
 def _least_of(node: Node, role: str) -> float:
     match node:
         case UnitProcedure():
-            return sum(map(_lasts, node.body)) if node.unit == role else 0.0
+            return sum(map(_lasts, node.body))
         case Parallel():
             return max((_least(branch, role) for branch in node.branches), default=0.0)
         case Choice():

@@ -94,6 +94,7 @@ def test_the_bound_counts_what_a_batch_is_sure_to_take() -> None:
     plan, recipe = scenario.products["cart"], RECIPES["cart-autologous"]
     held = scenario_capacity.occupied(plan, recipe, "closed_cell_processor")
     assert held == (22 + 44 + 42 + 116 + 45) * 3600  # the cultures of the recipe; nothing else is declared
+    assert scenario_capacity.occupied(plan, recipe, "room/grade_a") == held  # from receipt to freezing
     assert scenario_capacity.occupied(plan, recipe, "fill_unit") == 0
     a_week = scenario_capacity.starts(scenario, "cart") * scenario_capacity.WEEK
     assert a_week == pytest.approx(0.97)  # 3 % are cancelled
