@@ -4,13 +4,15 @@ People write in them too: a hand-over (`load`, `load_tips`, `set_up`) is what a 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from batches.plain import Plain, PlainDict
 from batches.quantities import Quantity
 from devices import wire
 from devices.asked import Asked
-from devices.base import DeviceRefused, DeviceUnreachable, Outcome, OutcomeUnknown, Results
+from devices.base import DeviceRefused, DeviceUnreachable, Outcome, OutcomeUnknown, Reading, Results
 from devices.command_log import CommandLog
 from devices.deck_state import DeckState, plain_holds
 from devices.volumes import Ledger
@@ -57,6 +59,21 @@ class Books:
         """Write the end of a command."""
         outcome = wire.plain_outcome(Outcome(status, results, text))
         self.note("finished", command, {"outcome": outcome, "at": at, **more})
+
+    def reading(self, tag: str, unit: str, now: datetime) -> Reading:
+        """`tips` (left on the deck) or `volume/<vessel>` in `unit`: what the books say, not a measurement.
+        Raises DeviceRefused for any other tag."""
+        kind, _, vessel = tag.partition("/")
+        if kind == "tips":
+            left = Quantity(Decimal(self.state.tips_left()), "")
+            return Reading(left, now, "uncertain" if self.state.head_in_doubt else "good", "tip book")
+        ledger = self.state.ledger
+        if kind != "volume" or vessel not in ledger.vessels:
+            raise DeviceRefused(
+                f"{self.unit} keeps no book of '{tag}', only of 'tips' and 'volume/<vessel>'; correct the plant file."
+            )
+        held = Quantity(ledger.held[vessel], "uL").to(unit)
+        return Reading(held, now, "uncertain" if vessel in ledger.doubted else "good", "volume ledger")
 
     def repeated(self, command: str) -> Outcome:
         """The outcome of a command that is asked for again. Raises OutcomeUnknown if it has none."""

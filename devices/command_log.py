@@ -82,6 +82,10 @@ class CommandLog:
         """Whether the log knows this command."""
         return bool(self._evidence(command))
 
+    def lines(self, command: str) -> list[PlainDict]:
+        """What stands in the log of a command, in order."""
+        return [dict_in({"line": from_json(text)}, "line") for text in self._evidence(command)]
+
     def outcome(self, command: str) -> Outcome:
         """What the log says of a command, even while another process holds it."""
         evidence = self._evidence(command)

@@ -91,20 +91,7 @@ class LiquidHandler:
 
     async def read(self, tag: str) -> Reading:
         """`tips` (left on the deck) or `volume/<vessel>`: what the books say, not a measurement."""
-        self.unit.tag(tag)
-        state = self._books.state
-        kind, _, vessel = tag.partition("/")
-        now = self._clock.now()
-        if kind == "tips":
-            left = Quantity(Decimal(state.tips_left()), "")
-            return Reading(left, now, "uncertain" if state.head_in_doubt else "good", "tip book")
-        if kind != "volume" or vessel not in state.ledger.vessels:
-            raise DeviceRefused(
-                f"{self.unit.id} keeps no book of '{tag}', only of 'tips' and 'volume/<vessel>'; correct the plant file."
-            )
-        held = Quantity(state.ledger.held[vessel], "uL").to(self.unit.tag(tag).unit)
-        quality = "uncertain" if vessel in state.ledger.doubted else "good"
-        return Reading(held, now, quality, "volume ledger")
+        return self._books.reading(tag, self.unit.tag(tag).unit, self._clock.now())
 
     async def set(self, tag: str, value: Quantity, command_id: str) -> None:
         raise DeviceRefused(
