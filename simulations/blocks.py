@@ -28,7 +28,7 @@ def block_from(tree: Tree[Task], first: Node[Task]) -> Block:
     nodes, last, at = [first], first, first
     begun = first.task
     assert begun is not None
-    while at.single:
+    while at.single and not (at.task and at.task.stops):
         at = tree.next(at, 0)
         task = at.task
         if task is None or not _goes_with(task, begun):

@@ -6,7 +6,7 @@ the middle of what is allowed.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -15,6 +15,7 @@ from math import inf
 from typing import assert_never
 
 from batches.errors import BadInput
+from batches.phases.common_1 import STOP
 from batches.quantities import Quantity, quantity
 from batches.recipe import Limit, Recipe, Test, UnitProcedure, nodes
 from batches.steps import (
@@ -80,6 +81,8 @@ class Task:
     amount: Quantity | None = None
     options: "tuple[Task, ...]" = ()
     within: float = inf
+    stops: frozenset[int] = frozenset()
+    """Replies of a decision that end the batch."""
 
 
 class Rules:
@@ -132,7 +135,12 @@ class Rules:
                 f"No rule of {self.plan.name} says how long the step {kind} '{name}' of {place.path} takes; "
                 f"add one to its 'work', such as {{step: {kind}, takes: …}}."
             )
-        return _task(rule, step)
+        found = _task(rule, step)
+        if isinstance(step, Decide) and STOP in step.options:
+            values = self._decision(place, step).values
+            stops = frozenset(number for number, value in enumerate(values) if value == STOP)
+            return replace(found, stops=stops)
+        return found
 
     def _work(self, place: Place, step: Step) -> WorkRule | None:
         kind, role, name = type(step).__name__, role_of(step), name_of(step)

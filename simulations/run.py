@@ -35,7 +35,7 @@ from simulations.measures import Notes
 from simulations.plant import Plant
 from simulations.scenario import FailureRule, Work
 from simulations.step_tree import Node, Tree
-from simulations.unit_pool import Claim
+from simulations.unit_pool import Claim, PlantUnit
 
 Going: TypeAlias = Generator[Any, Any, None]
 Inside: TypeAlias = tuple[tuple[str, int], ...]
@@ -228,6 +228,8 @@ class BatchRun:
                     at = block.last
                     index = 0 if at.single else self._draw(at, entity)
                     self._tell(block, path, index)
+                    if at.task is not None and index in at.task.stops:
+                        raise Lost(f"stopped at {node.name}")
                 case Op.FIRST:
                     index = yield from self._first(at, task, entity, began)
                     if self.listen is not None:
@@ -302,29 +304,35 @@ class BatchRun:
             there = plant.take(self.made.plan.name, task.material, task.amount)
             if there is not None:
                 yield from self._waited(there, node, "stock")
-        asked, unit, down = env.now, None, 0.0
+        unit, down = None, 0.0
         if plant.breaks and (name := self.claim.bound.get(node.place.unit)):
             unit = plant.pool.units[name]
+            yield from self._until_repaired(unit)
             down = unit.down_for
+        asked = env.now
         if block.need.people:
             start = yield plant.crew.work(block.need, takes, block.rule, self.priority)
             self.notes.waited(self.made.plan.name, node.place.path, "people", env.now, start - asked)
         elif takes > 0:
             yield env.timeout(takes)
         if unit is not None:
-            yield from self._repairs(unit.id, down, asked)
+            yield from self._repairs(unit, down, asked)
 
-    def _repairs(self, name: str, before: float, asked: float) -> Going:
-        """Time that a unit was down while it worked is worked after its repair."""
-        unit = self.plant.pool.units[name]
+    def _repairs(self, unit: PlantUnit, before: float, asked: float) -> Going:
+        """Time in which a unit was down while it should have worked is worked after its repair."""
         while True:
-            repaired = self.plant.upkeep.repaired(name)
-            if repaired is not None:
-                yield repaired
-            lost, before = unit.down_for - before, unit.down_for
+            since = unit.down_since
+            lost = unit.down_for - before + (self.env.now - max(since, asked) if since >= 0 else 0.0)
             if lost <= 0:
                 return
-            yield self.env.timeout(min(lost, max(0.0, self.env.now - asked)))
+            yield from self._until_repaired(unit)
+            before, asked = unit.down_for, self.env.now
+            yield self.env.timeout(lost)
+
+    def _until_repaired(self, unit: PlantUnit) -> Going:
+        repaired = self.plant.upkeep.repaired(unit.id)
+        if repaired is not None:
+            yield repaired
 
     def _waited(self, event: simpy.Event, node: CompiledPhase[Task], what: str) -> Generator[Any, Any, Any]:
         asked = self.env.now
