@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from batches.plain import Plain, list_in
 from batches.quantities import Quantity
 from devices.base import (
     DeviceFault,
@@ -14,6 +17,7 @@ from devices.base import (
     DeviceRefused,
     DeviceUnreachable,
     Identity,
+    Outcome,
     OutcomeUnknown,
 )
 from devices.drivers.opentrons import Opentrons
@@ -35,9 +39,9 @@ def runs(place: Bench) -> list[str]:
 
 
 @pytest.mark.parametrize("options", [FLEX, OT2], ids=["Flex", "OT-2"])
-def test_seeds_a_plate_and_keeps_the_robots_log(tmp_path: Path, options: dict[str, object]) -> None:
+def test_seeds_a_plate_and_keeps_the_robots_log(tmp_path: Path, options: Mapping[str, Plain]) -> None:
     async def story() -> None:
-        async with bench(tmp_path, options) as place:  # type: ignore[arg-type]
+        async with bench(tmp_path, options) as place:
             outcome = await seed(place.driver, "c-1")
             assert outcome.status == "done"
             assert outcome.results == {
@@ -51,9 +55,8 @@ def test_seeds_a_plate_and_keeps_the_robots_log(tmp_path: Path, options: dict[st
             assert runs(place) == ["succeeded"]
             assert place.clock.passed().total_seconds() > 300
             lines = place.driver._books.log.lines("c-1")
-            log = [
-                json.loads(str(line)) for line in next(x for x in lines if x["kind"] == "robot_log")["lines"]
-            ]  # type: ignore[union-attr]
+            kept = next(list_in(line, "lines") for line in lines if line["kind"] == "robot_log")
+            log = [json.loads(str(text)) for text in kept]
             assert [line["status"] for line in log] == ["succeeded"] * len(log)
             assert sum(line["key"].startswith("gave/") for line in log) == 12
             assert outcome.evidence.count(b"gave/") == 12
@@ -128,13 +131,13 @@ class Slow(JumpingClock):
         super().__init__()
         self.sleeping, self.go = asyncio.Event(), asyncio.Event()
 
-    async def sleep_until(self, when: object) -> None:
+    async def sleep_until(self, when: datetime) -> None:
         self.sleeping.set()
         await self.go.wait()
-        await super().sleep_until(when)  # type: ignore[arg-type]
+        await super().sleep_until(when)
 
 
-async def begun(place: Bench) -> "tuple[Slow, asyncio.Task[object]]":
+async def begun(place: Bench) -> "tuple[Slow, asyncio.Task[Outcome]]":
     """A seeding that has worked for 100 s and goes on."""
     slow = Slow()
     place.robot._now = slow.now
@@ -142,7 +145,7 @@ async def begun(place: Bench) -> "tuple[Slow, asyncio.Task[object]]":
     work = asyncio.create_task(seed(place.driver, "c-1"))
     await slow.sleeping.wait()
     slow.time = slow.time.replace(minute=slow.time.minute + 2)
-    return slow, work  # type: ignore[return-value]
+    return slow, work
 
 
 def test_a_stop_ends_the_run_and_says_how_far_it_came(tmp_path: Path) -> None:
@@ -155,11 +158,11 @@ def test_a_stop_ends_the_run_and_says_how_far_it_came(tmp_path: Path) -> None:
             await place.driver.stop()
             slow.go.set()
             outcome = await work
-            assert outcome.status == "failed"  # type: ignore[attr-defined]
-            assert "cycles of pipetting" in outcome.text  # type: ignore[attr-defined]
+            assert outcome.status == "failed"
+            assert "cycles of pipetting" in outcome.text
             assert runs(place) == ["stopped"]
-            done = outcome.results["cycles"]  # type: ignore[attr-defined]
-            assert 0 < done < 12
+            done = outcome.results["cycles"]
+            assert isinstance(done, int) and 0 < done < 12
             assert (await held(place.driver, "medium")) == (Decimal(50), "good")
             assert (await place.driver.read("tips")).quality == "uncertain"
             with pytest.raises(DeviceRefused, match="may carry tips"):
@@ -180,7 +183,7 @@ def test_a_run_is_held_and_resumed(tmp_path: Path) -> None:
             assert runs(place) == ["paused"]
             await place.driver.resume()
             slow.go.set()
-            assert (await work).status == "done"  # type: ignore[attr-defined]
+            assert (await work).status == "done"
 
     asyncio.run(story())
 
@@ -280,7 +283,7 @@ def test_connecting_finds_another_robot_or_pipette(tmp_path: Path) -> None:
             with pytest.raises(DeviceProtocolError, match="the plant file describes a OT-2"):
                 await ot2.connect()
             await ot2.close()
-            place.robot.mounted = {"left": "p50_single_flex"}
+            mounted, place.robot.mounted = place.robot.mounted, {"left": "p50_single_flex"}
             other = Opentrons(robot_unit(FLEX, place.robot.port), place.clock, tmp_path / "b")
             with pytest.raises(DeviceFault, match="has 'p50_single_flex' on the left mount"):
                 await other.connect()
