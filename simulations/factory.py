@@ -137,7 +137,12 @@ class Factory:
             if not name.startswith("after/")
         }
         return Replication(
-            self.streams.seed, self.streams.replication, found, series, tables(self.notes), self.stopped
+            self.streams.seed,
+            self.streams.replication,
+            found,
+            series,
+            tables(self.notes, self.scenario),
+            self.stopped,
         )
 
     def batch(self, product: str, site: str, name: str, priority: int, gives_up: float = inf) -> BatchRun:

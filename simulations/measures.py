@@ -259,12 +259,15 @@ def _pieces(kind: str, name: str, scenario: Scenario) -> int:
     return 1
 
 
-def tables(notes: Notes) -> dict[str, tuple[Row, ...]]:
-    """The rows of each table; times in seconds."""
+def tables(notes: Notes, scenario: Scenario) -> dict[str, tuple[Row, ...]]:
+    """The rows of each table; times in seconds, `share` of all of the group for the whole week."""
     return {
         "batches": tuple(_row(each) for each in notes.batches),
         "utilisation_by_week": tuple(
-            {"what": what, "site": site, "group": group, "week": float(week), "seconds": seconds}
+            {
+                "what": what, "site": site, "group": group, "week": float(week), "seconds": seconds,
+                "share": seconds / (WEEK * _capacity(scenario, what, site, group)),
+            }
             for (what, site, group), weeks in sorted(notes.spans.items())
             for week, seconds in sorted(weeks.items())
         ),
