@@ -3,13 +3,12 @@
 Times of people and of work by hand are assumed: two minutes for an answer, ten for work.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import assert_never
 
 from batches.errors import NotFound
-from batches.quantities import Quantity, parse, quantity
+from batches.quantities import Quantity, parse
 from batches.recipe import PhaseCall, Recipe, Test
 from batches.steps import (
     Ask,
@@ -20,7 +19,6 @@ from batches.steps import (
     Fired,
     First,
     Label,
-    Produce,
     Program,
     Read,
     Result,
@@ -40,6 +38,7 @@ from devices.twins.laboratory import measured
 from devices.twins.programmes import Amount
 from devices.twins.twin import Twin
 from devices.volumes import Ledger, Vessel
+from tests.batches.answering import Answers
 
 DAY_ZERO = 1_795_000_000.0
 PERSON, BY_HAND, SECOND = 2 / 60, 10 / 60, 1 / 3600
@@ -81,7 +80,7 @@ def _empty() -> tuple[dict[str, Vessel], dict[str, Decimal]]:
     return vessels, dict.fromkeys(vessels, Decimal(0))
 
 
-class Plant:
+class Plant(Answers):
     """Answers every step as a plant would in which nothing goes wrong. `now`: hours since the start."""
 
     def __init__(self, recipe: Recipe, seed: int = 1) -> None:
@@ -104,45 +103,29 @@ class Plant:
         return DAY_ZERO + self.now * 3600
 
     def answer(self, step: Step) -> Value:
-        match step:
-            case Set() | Read() | Until() | Do() | Program() | Transfer() | Produce():
-                return self._equipment(step)
-            case Wait():
-                self.now += _hours(step.duration)
-                return None
-            case First():
-                return self._first(step)
-            case Consume() | Label() | Sample() | Result() | Ask() | Decide() | Scan() | Sign():
-                self.tasks += 1
-                self.now += PERSON
-                return self._person(step)
-            case _:
-                assert_never(step)
+        if isinstance(step, Consume | Label | Sample | Result | Ask | Decide | Scan | Sign):
+            self.tasks += 1
+            self.now += PERSON
+        return super().answer(step)
 
     # --- people -------------------------------------------------------------------------------------
 
-    def _person(self, step: "Consume | Label | Sample | Result | Ask | Decide | Scan | Sign") -> Value:
-        match step:
-            case Consume():
-                return f"L-{step.material}"
-            case Label():
-                counts = {"printed": step.count, "used": step.count, "destroyed": 0, "returned": 0}
-                return {name: quantity(count, "") for name, count in counts.items()}
-            case Sample():
-                self.taken[step.name] = self.now
-                return f"S-{step.name}"
-            case Result():
-                sample = self.recipe.samples[step.sample]
-                self.now = max(self.now, self.taken.get(step.sample, self.now) + _hours(sample.turnaround))
-                return {name: self.measured(test) for name, test in sample.tests.items()}
-            case Ask():
-                return {name: entered(asked) for name, asked in step.fields.items()}
-            case Decide():
-                return step.options[0]
-            case Scan():
-                return step.expects
-            case Sign():
-                return True
+    def sampled(self, step: Sample) -> str:
+        self.taken[step.name] = self.now
+        return super().sampled(step)
+
+    def results(self, step: Result) -> Value:
+        sample = self.recipe.samples[step.sample]
+        self.now = max(self.now, self.taken.get(step.sample, self.now) + _hours(sample.turnaround))
+        return {name: self.measured(test) for name, test in sample.tests.items()}
+
+    def between(self, low: Quantity | None, high: Quantity | None, unit: str) -> Quantity:
+        """The middle, from nothing on where the range has no lower end."""
+        if high is None:
+            return parse(f"1 {unit}")
+        if not unit:
+            return high
+        return Quantity(((low or parse(f"0 {unit}")).to(unit).value + high.to(unit).value) / 2, unit)
 
     def measured(self, test: Test) -> Value:
         twin = self.twins.get(self.unit)
@@ -150,30 +133,38 @@ class Plant:
         try:
             found = measured(truth, test.attribute, test.unit, self.unit, self.seed, self.at)
         except NotFound:
-            return entered(Field(test.kind, test.unit, test.low, test.high, test.options))
+            return self.entered(Field(test.kind, test.unit, test.low, test.high, test.options))
         if not isinstance(found, Amount):
             return found
         return parse(f"{found.value:.{found.digits}f} {found.unit}").to(test.unit)
 
     # --- equipment ----------------------------------------------------------------------------------
 
-    def _equipment(self, step: "Set | Read | Until | Do | Program | Transfer | Produce") -> Value:
-        if isinstance(step, Produce):
-            return f"L-{step.material}"
+    def set_to(self, step: Set) -> None:
+        twin = self.twins.get(step.unit or self.unit)
+        if twin is None:
+            raise AssertionError(f"{step.unit or self.unit} is no machine: {step}")
+        self.now += SECOND
+        known = twin.model.tags[step.tag]
+        twin.update(self.at, {step.tag: float(step.value.to(known.unit).value)})
+
+    def waited(self, step: Wait) -> None:
+        self.now += _hours(step.duration)
+
+    def shown(self, step: Read | Until) -> Value:
+        twin = self.twins[step.unit or self.unit]
+        return (
+            self._shown(twin, step.tag)
+            if isinstance(step, Read)
+            else self._wait_for(twin, step, float("inf"))
+        )
+
+    def acted(self, step: Do | Program | Transfer) -> Value:
         role = step.unit or self.unit
         twin = self.twins.get(role)
-        if twin is None:
-            return self._without_twin(step, role)
         match step:
-            case Set():
-                self.now += SECOND
-                known = twin.model.tags[step.tag]
-                twin.update(self.at, {step.tag: float(step.value.to(known.unit).value)})
-                return None
-            case Read():
-                return self._shown(twin, step.tag)
-            case Until():
-                return self._wait_for(twin, step, float("inf"))
+            case _ if twin is None:
+                return self._without_twin(step, role)
             case Do():
                 return self._run(twin, step.action, step.parameters)
             case Program():
@@ -181,7 +172,7 @@ class Plant:
             case Transfer():
                 raise AssertionError(f"{role} cannot transfer")
 
-    def _without_twin(self, step: "Set | Read | Until | Do | Program | Transfer", role: str) -> Value:
+    def _without_twin(self, step: Do | Program | Transfer, role: str) -> Value:
         if self.recipe.units[role] == "liquid_handler":
             assert isinstance(step, Do)
             results, hours = self.deck.do(step.action, step.parameters)
@@ -225,7 +216,7 @@ class Plant:
             self.now = min(self.now + every, until)
         return None
 
-    def _first(self, step: First) -> Fired:
+    def fired(self, step: First) -> Fired:
         timers = [
             self.now + _hours(o.duration) if isinstance(o, Wait) else float("inf") for o in step.options
         ]
@@ -245,30 +236,9 @@ class Plant:
         return Fired([*timers, ends].index(due))
 
 
-def entered(asked: Field) -> Value:
-    """What a person enters who is told nothing but the field: yes, the first option, the middle of the range."""
-    match asked.kind:
-        case "quantity":
-            low, high = asked.low or parse(f"0 {asked.unit}"), asked.high
-            if high is None:
-                return parse(f"1 {asked.unit}")
-            if not asked.unit:
-                return high
-            return Quantity((low.to(asked.unit).value + high.to(asked.unit).value) / 2, asked.unit)
-        case "yes_no":
-            return True
-        case "choice":
-            return asked.options[0]
-        case "text":
-            return "as described"
-
-
 def _has_twin(unit_class: str) -> bool:
     return any(unit_class == known or unit_class.startswith(f"{known}/") for known in MODELS)
 
 
 def _hours(duration: Quantity) -> float:
     return float(duration.to("h").value)
-
-
-Answering = Callable[[Step], Value]

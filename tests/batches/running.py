@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import cast
 
 from batches import commands, equipment, materials, procedure_actions
@@ -36,7 +35,6 @@ from batches.steps import (
     Consume,
     Decide,
     Do,
-    Field,
     Fired,
     First,
     Label,
@@ -58,6 +56,7 @@ from batches.steps import (
     plain,
 )
 from batches.tasks import SIGNED
+from tests.batches.answering import Answers
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 NUMBER, IDENTITY = "B-26-0001", "KWDEMO126000001U"
@@ -108,51 +107,77 @@ def person(role: str) -> Actor:
 
 def good(asked: Asked) -> Value:
     """The answer of a process that goes as it should: first options, passing results, no alarms."""
-    state, step = asked.state, asked.step
-    match step:
-        case Set() | Wait():
-            return None
-        case Read():
+    return GoodProcess(asked).answer(asked.step)
+
+
+class GoodProcess(Answers):
+    """Knows the batch as it stands: its lots, its recipe, and the time."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked, self.state = asked, asked.state
+
+    def shown(self, step: Read | Until) -> Value:
+        if isinstance(step, Read):
             return parse(READINGS.get(step.tag, "1"))
-        case Until():
-            return cast("Quantity", step.at_least or step.at_most)
-        case First():
-            index = soonest(state, asked.path, step)
-            return Fired(
-                index,
-                good(Asked(asked.path, step.options[index], state, ""))
-                if index < len(step.options)
-                else None,
-            )
-        case Do() | Transfer():
+        return cast("Quantity", step.at_least or step.at_most)
+
+    def fired(self, step: First) -> Fired:
+        index = soonest(self.state, self.asked.path, step)
+        if index == len(step.options):
+            return Fired(index)
+        option = Asked(self.asked.path, step.options[index], self.state, "")
+        return Fired(index, good(option))
+
+    def acted(self, step: Do | Program | Transfer) -> Value:
+        if not isinstance(step, Program):
             return {}
-        case Program():
-            return {"evidence": hashlib.sha256(event_file(step).encode()).hexdigest()}
-        case Consume():
-            made = [use.lot for use in state.made if use.material == step.material]
-            return made[-1] if made else lot_of(state.known_recipe(), step.material)
-        case Produce():
-            return next_number(
-                LOT_PATTERN, START.year, [*lots(state.known_recipe()), *(use.lot for use in state.made)]
-            )
-        case Label():
-            counts = {"printed": step.count, "used": step.count, "destroyed": 0, "returned": 0}
-            return {name: quantity(count, "") for name, count in counts.items()}
-        case Sample():
-            return sample_number(state.number, state.samples_taken + 1)
-        case Result():
-            plan = state.known_recipe().samples[step.sample]
-            return {
-                name: passing(state.known_recipe(), step.sample, test) for name, test in plan.tests.items()
-            }
-        case Ask():
-            return {name: entered(each) for name, each in step.fields.items()}
-        case Decide():
-            return step.options[0]
-        case Scan():
-            return scanned(asked, step)
-        case Sign():
-            return True
+        return {"evidence": hashlib.sha256(event_file(step).encode()).hexdigest()}
+
+    def lot(self, step: Consume | Produce) -> str:
+        recipe, made = self.state.known_recipe(), self.state.made
+        if isinstance(step, Produce):
+            return next_number(LOT_PATTERN, START.year, [*lots(recipe), *(use.lot for use in made)])
+        found = [use.lot for use in made if use.material == step.material]
+        return found[-1] if found else lot_of(recipe, step.material)
+
+    def sampled(self, step: Sample) -> str:
+        return sample_number(self.state.number, self.state.samples_taken + 1)
+
+    def results(self, step: Result) -> Value:
+        recipe = self.state.known_recipe()
+        return {
+            name: self.passing(recipe, step.sample, test)
+            for name, test in recipe.samples[step.sample].tests.items()
+        }
+
+    def passing(self, recipe: Recipe, sample: str, test: Test) -> Value:
+        """A result that meets every criterion on it, else something plausible."""
+        asked = [
+            c for c in recipe.specification.values() if (c.sample, c.attribute) == (sample, test.attribute)
+        ]
+        equals = next((c.equals for c in asked if c.equals), "")
+        if test.kind == "yes_no":
+            return equals.casefold() not in ("no", "false")
+        if test.kind != "quantity":
+            return equals or (test.options[0] if test.options else "as it should be")
+        low = max((c.at_least for c in asked if c.at_least), default=test.low)
+        high = min((c.at_most for c in asked if c.at_most), default=test.high)
+        return self.between(low, high, test.unit)
+
+    def scanned(self, step: Scan) -> str:
+        kind, _, rest = step.expects.partition(":")
+        state = self.state
+        match kind:
+            case "identity":
+                return state.identity
+            case "unit":
+                return state.units[step.unit or rest] if step.unit or rest else self.asked.unit
+            case "lot":
+                return next(use.lot for use in (*state.used, *state.made) if use.material == rest)
+            case "batch":
+                return state.number
+            case _:
+                return rest
 
 
 def event_file(step: Program) -> str:
@@ -189,52 +214,6 @@ def lasts(state: BatchState, step: Step) -> timedelta:
             return timedelta(seconds=2)
         case Ask() | Decide() | Scan() | Sign() | Consume() | Label() | Sample():
             return timedelta(minutes=2)
-
-
-def passing(recipe: Recipe, sample: str, test: Test) -> Value:
-    """A result that meets every criterion on it, else something plausible."""
-    asked = [c for c in recipe.specification.values() if (c.sample, c.attribute) == (sample, test.attribute)]
-    equals = next((c.equals for c in asked if c.equals), "")
-    if test.kind == "yes_no":
-        return equals.casefold() not in ("no", "false")
-    if test.kind != "quantity":
-        return equals or (test.options[0] if test.options else "as it should be")
-    low = max((c.at_least for c in asked if c.at_least), default=test.low)
-    high = min((c.at_most for c in asked if c.at_most), default=test.high)
-    return between(low, high, test.unit)
-
-
-def between(low: Quantity | None, high: Quantity | None, unit: str) -> Quantity:
-    found = [bound.to(unit).value for bound in (low, high) if bound is not None]
-    return quantity(sum(found, Decimal(0)) / len(found), unit) if found else quantity(1, unit)
-
-
-def entered(asked: Field) -> Value:
-    match asked.kind:
-        case "quantity":
-            return between(asked.low, asked.high, asked.unit)
-        case "yes_no":
-            return True
-        case "choice":
-            return asked.options[0]
-        case "text":
-            return "as described"
-
-
-def scanned(asked: Asked, step: Scan) -> str:
-    kind, _, rest = step.expects.partition(":")
-    state = asked.state
-    match kind:
-        case "identity":
-            return state.identity
-        case "unit":
-            return state.units[step.unit or rest] if step.unit or rest else asked.unit
-        case "lot":
-            return next(use.lot for use in (*state.used, *state.made) if use.material == rest)
-        case "batch":
-            return state.number
-        case _:
-            return rest
 
 
 def lots(recipe: Recipe) -> dict[str, str]:

@@ -4,35 +4,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
-from typing import Protocol, TypeVar, assert_never
+from typing import Protocol, TypeVar
 
 from hypothesis import strategies as st
 
 from batches.phases.base import Declared, Phase
 from batches.quantities import Quantity, parse
 from batches.steps import (
-    Ask,
     Consume,
-    Decide,
     Do,
-    Field,
     Fired,
     First,
-    Label,
     Produce,
     Program,
     Read,
     Result,
-    Sample,
-    Scan,
-    Set,
-    Sign,
-    Step,
     Transfer,
     Until,
     Value,
     Wait,
 )
+from tests.batches.answering import Answers
 
 T = TypeVar("T")
 TAGS = {
@@ -125,7 +117,7 @@ def _parameter(name: str, declared: Declared, chance: Chance) -> Value:
 
 
 @dataclass
-class World:
+class World(Answers):
     """Answers steps and keeps the time: waits last, people and devices answer at once.
 
     `faithful`: a First ends as time and its options allow; else anything of the right shape may come.
@@ -135,39 +127,19 @@ class World:
     faithful: bool = True
     now: Decimal = field(default_factory=lambda: Decimal(0))
 
-    def answer(self, step: Step) -> Value:
-        match step:
-            case Wait():
-                self.now += _seconds(step.duration)
-                return None
-            case Set():
-                return None
-            case Read() | Until():
-                return Quantity(Decimal(self.chance.pick(AMOUNTS)), TAGS[step.tag])
-            case First():
-                return self._first(step)
-            case Do() | Program() | Transfer():
-                return self._device()
-            case Consume() | Produce():
-                return f"L-{self.chance.pick(('1', '2'))}-{step.material}"
-            case Label():
-                return self._counts(step.count)
-            case Sample():
-                return f"S-{step.name}"
-            case Result():
-                return self._results()
-            case Ask():
-                return {name: self._entered(entry) for name, entry in step.fields.items()}
-            case Decide():
-                return self.chance.pick(step.options)
-            case Scan():
-                return step.expects
-            case Sign():
-                return True
-            case _:
-                assert_never(step)
+    def picked(self, options: tuple[T, ...]) -> T:
+        return self.chance.pick(options)
 
-    def _first(self, step: First) -> Fired:
+    def waited(self, step: Wait) -> None:
+        self.now += _seconds(step.duration)
+
+    def shown(self, step: Read | Until) -> Value:
+        return Quantity(Decimal(self.chance.pick(AMOUNTS)), TAGS[step.tag])
+
+    def lot(self, step: Consume | Produce) -> str:
+        return f"L-{self.chance.pick(('1', '2'))}-{step.material}"
+
+    def fired(self, step: First) -> Fired:
         ends = None if step.within is None else _seconds(step.within)
         if not self.faithful:
             index = self.chance.pick(tuple(range(len(step.options) + (ends is not None))))
@@ -189,7 +161,7 @@ class World:
             return self.chance.pick(prompt)
         return min(timers)[1]
 
-    def _device(self) -> Value:
+    def acted(self, step: Do | Program | Transfer) -> Value:
         told: dict[str, Value] = {"evidence": "0" * 64} if self.chance.pick((True, False)) else {}
         if self.chance.pick((True, False)):
             told["volume"] = Quantity(Decimal(self.chance.pick(AMOUNTS)), "mL")
@@ -197,29 +169,20 @@ class World:
             told["integrity_test"] = self.chance.pick(("pass", "fail"))
         return told
 
-    def _counts(self, count: int) -> Value:
+    def labels(self, count: int) -> Value:
         spoiled = self.chance.pick((0, 0, 1))
         lost = self.chance.pick((0, 0, 1))
         numbers = {"printed": count + spoiled, "used": count - lost, "destroyed": spoiled, "returned": 0}
         return {name: Quantity(Decimal(number), "") for name, number in numbers.items()}
 
-    def _results(self) -> Value:
+    def results(self, step: Result) -> Value:
         found: dict[str, Value] = {
             name: parse(self.chance.pick(values)) for name, values in ATTRIBUTES.items()
         }
         return {**found, "sterile": self.chance.pick((True, False))}
 
-    def _entered(self, entry: Field) -> Value:
-        match entry.kind:
-            case "quantity":
-                low, high = entry.low or parse(f"0 {entry.unit}"), entry.high or parse(f"9 {entry.unit}")
-                return self.chance.pick((low, high))
-            case "text":
-                return self.chance.pick(("A1", "as agreed"))
-            case "yes_no":
-                return self.chance.pick((True, False))
-            case "choice":
-                return self.chance.pick(entry.options)
+    def between(self, low: Quantity | None, high: Quantity | None, unit: str) -> Quantity:
+        return self.chance.pick((low or parse(f"0 {unit}"), high or parse(f"9 {unit}")))
 
 
 def _seconds(duration: Quantity) -> Decimal:
