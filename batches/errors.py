@@ -5,6 +5,7 @@ KweekError
 │   ├── Conflict           somebody else was first, or the thing changed in between
 │   ├── NotPermitted       the person lacks the role, the qualification or the second person
 │   └── IdentityMismatch   a scan shows another patient, lot or vessel: never overridden
+├── Busy                   more waits for the disk than is taken on; nothing was begun, the same may be sent again
 ├── NotFound               no such batch, task, recipe, lot, unit or person
 ├── BadInput               a value, quantity, document or request that cannot be taken as it is
 │   └── RecipeError        a recipe that cannot be read or does not pass its checks
@@ -34,6 +35,10 @@ class NotPermitted(Refused):
 
 class IdentityMismatch(Refused):
     """A scan shows another identity than the one expected. It can never be overridden."""
+
+
+class Busy(KweekError):
+    """Nothing more is taken on for a moment. Nothing of the request was begun."""
 
 
 class NotFound(KweekError):

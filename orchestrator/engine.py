@@ -18,7 +18,7 @@ from batches.allocation import Grant, Request, Unit, arbitrate, why_not
 from batches.commands import Decision, decide, roles_open
 from batches.entries import SYSTEM, Draft, Entry
 from batches.equipment import UnitState
-from batches.errors import KweekError, NotFound, Refused, StoreError
+from batches.errors import Busy, KweekError, NotFound, Refused, StoreError
 from batches.materials import LotState
 from batches.numbers import LOT_PATTERN, next_number
 from batches.phases import lookup
@@ -47,6 +47,9 @@ class Historian(Protocol):
 
 OUTAGE = timedelta(minutes=15)
 """Time without the engine after which people reconcile the equipment before it moves again (assumed)."""
+BEHIND = 5_000
+"""Commits that may wait for the disk before requests are refused for a moment (assumed). What the engine
+itself has begun goes on: each phase waits for its own commits."""
 ENDED_KEPT = 8
 """Batches of an earlier life whose fold is kept once somebody looked at them."""
 LISTENER_LIMIT = 10_000
@@ -104,6 +107,16 @@ class Engine:
         self.on_crash: Callable[[BaseException], None] = self._stop
 
     # --- commit -----------------------------------------------------------------------------------
+
+    def check_takes(self) -> None:
+        """Raises StoreError once the engine has stopped, Busy while the disk is far behind. Ask before a
+        request is begun: what was decided is never refused for want of room."""
+        if self.broken:
+            raise StoreError(self.broken)
+        if (waiting := self.store.pending()) >= BEHIND:
+            raise Busy(
+                f"{waiting} commits wait for the disk; nothing of this request was begun, send it again in a moment."
+            )
 
     def commit(self, *parts: Part, reply: Replying | None = None) -> Submission:
         """Decide, fold, and submit one atomic item. Raises the refusals of the decisions, and

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from batches.errors import BadInput, KweekError, NotFound, NotPermitted
 from batches.plain import canonical, from_json
 from orchestrator.api.house import House
-from orchestrator.api.problems import NotJson, TooLarge, respond
+from orchestrator.api.problems import NotJson, TooLarge, respond, told
 from orchestrator.person import NotSignedIn
 
 LARGEST_BODY = 1_000_000
@@ -56,11 +56,13 @@ class Gate:
 
     async def _pass(self, house: House, scope: Scope, receive: Receive, send: "_Watched") -> None:
         try:
+            if scope["method"] not in SAFE:
+                house.site.engine.check_takes()  # before anything is read: the database may be what is gone
             _authenticate(house, scope)
             if scope["method"] not in SAFE:
                 receive = await _plain_body(scope, receive)
         except KweekError as error:
-            await respond(error)(scope, receive, send)
+            await respond(told(error, house))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from batches.errors import (
     BadInput,
+    Busy,
     Conflict,
     DeviceError,
     IdentityMismatch,
@@ -24,6 +25,7 @@ from batches.errors import (
 )
 from batches.plain import Plain
 from devices.base import DeviceUnreachable
+from orchestrator.api.house import House
 from orchestrator.person import NotSignedIn, WaitFirst
 
 MEDIA_TYPE = "application/problem+json"
@@ -62,6 +64,7 @@ KINDS: tuple[tuple[type[KweekError], int, str, str], ...] = (
     (Stale, 412, "stale", "Changed in between"),
     (Conflict, 409, "conflict", "Conflict"),
     (Refused, 409, "refused", "Refused in this state"),
+    (Busy, 503, "busy", "Busy for a moment"),
     (NotFound, 404, "not-found", "Not found"),
     (NotJson, 400, "not-json", "Not plain JSON"),
     (MissingKey, 400, "idempotency-key-missing", "Idempotency-Key missing"),
@@ -86,6 +89,13 @@ class Problem(BaseModel):
     status: int
     detail: str
     findings: list[dict[str, str | int]] | None = None
+
+
+def told(error: KweekError, house: House | None) -> KweekError:
+    """What is said of an error: once the engine has stopped, why it did, and not what failed after it."""
+    if house is not None and isinstance(error, StoreError) and (why := house.site.engine.broken):
+        return StoreError(why)
+    return error
 
 
 def respond(error: KweekError) -> Response:
@@ -115,6 +125,8 @@ def problem(
 def _headers(error: KweekError) -> dict[str, str]:
     if isinstance(error, NotSignedIn):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, Busy):
+        return {"Retry-After": "1"}
     return {"Retry-After": str(error.seconds)} if isinstance(error, WaitFirst) else {}
 
 
@@ -138,7 +150,7 @@ def install(app: FastAPI) -> None:
 
 async def _kweek(request: Request, error: Exception) -> Response:
     assert isinstance(error, KweekError)
-    return respond(error)
+    return respond(told(error, request.app.state.house))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from batches.entries import Entry, read
 from batches.errors import StoreError
 from orchestrator.store.port import Item, Reply, Submission
 from orchestrator.store.replies import check_key, taken
-from orchestrator.store.sealing import Head, Heads, Salt, Sealed, random_salt
+from orchestrator.store.sealing import Head, Heads, Salt, Sealed, random_salts
 
 OnCommit = Callable[[Literal["before", "after"], Sequence[Entry]], None]
 """Called around each commit. If it raises, the store is as dead as a killed process: reopen its disk."""
@@ -35,10 +35,10 @@ def _no_hook(moment: Literal["before", "after"], entries: Sequence[Entry]) -> No
 class MemoryStore:
     """The port over a `Disk`. `submit` needs a running event loop only to make the resolved future."""
 
-    def __init__(self, disk: Disk | None = None, *, salt: Salt = random_salt, on_commit: OnCommit = _no_hook):
+    def __init__(self, disk: Disk | None = None, *, salt: Salt | None = None, on_commit: OnCommit = _no_hook):
         self.disk = disk or Disk()
         self._heads = Heads({name: _head(entries[-1]) for name, entries in self.disk.streams.items()})
-        self._salt = salt
+        self._salt = salt or random_salts()
         self._on_commit = on_commit
         self._dead = ""
 

@@ -18,9 +18,22 @@ Salt = Callable[[], str]
 """Gives 16 bytes as hex text, never the same twice."""
 
 
-def random_salt() -> str:
-    """A salt from the operating system's source of randomness."""
-    return os.urandom(16).hex()
+def random_salts() -> Salt:
+    """Salts from the operating system's source of randomness, drawn many at a time: each draw gives other
+    threads the interpreter, and it takes a while to come back."""
+    drawn: list[str] = []
+
+    def salt() -> str:
+        if not drawn:
+            fresh = os.urandom(16 * DRAWN).hex()
+            drawn.extend(fresh[at : at + 32] for at in range(0, 32 * DRAWN, 32))
+        return drawn.pop()
+
+    return salt
+
+
+DRAWN = 256
+"""Salts drawn at once."""
 
 
 class Head(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from batches.entries import Entry
-from batches.errors import Refused, StoreError
+from batches.errors import StoreError
 from orchestrator.store import migrate
 from orchestrator.store.backup import back_up
 from orchestrator.store.bell import Bell
@@ -18,13 +18,11 @@ from orchestrator.store.port import Item, Reply, Submission
 from orchestrator.store.reader import Reader
 from orchestrator.store.rebuild import bring_up_to_date
 from orchestrator.store.replies import RecentReplies
-from orchestrator.store.sealing import Heads, Salt, random_salt
+from orchestrator.store.sealing import Heads, Salt, random_salts
 from orchestrator.store.writer import Work, Writer
 
 LEASE_SECONDS = 10.0
 """How long a lease lasts on PostgreSQL; it is renewed three times in that time."""
-QUEUE = 50_000
-"""Submissions that may wait for the disk, at most."""
 
 
 def _nobody(failure: StoreError) -> None:
@@ -43,14 +41,14 @@ class DatabaseStore:
     """
 
     def __init__(
-        self, url: str, owner: str = "kweek", *, lease_seconds: float = LEASE_SECONDS, salt: Salt = random_salt,
-        queue: int = QUEUE, rebuild: bool = False, on_failure: Callable[[StoreError], None] = _nobody,
+        self, url: str, owner: str = "kweek", *, lease_seconds: float = LEASE_SECONDS, salt: Salt | None = None,
+        rebuild: bool = False, on_failure: Callable[[StoreError], None] = _nobody,
     ):  # fmt: skip
         self._url = url
         self._database = database_at(url, lease_seconds=lease_seconds)
         self._reader = Reader(self._database.reader)
         self._replies = RecentReplies()
-        self._salt, self._queue, self._pending, self._closed = salt, queue, 0, False
+        self._salt, self._pending, self._closed = salt or random_salts(), 0, False
         self._bell: Bell | None = None
         self._told: deque[tuple[Sequence[Work], StoreError | None]] = deque()
         self._connection = _take_over(self._database, owner)
@@ -83,8 +81,8 @@ class DatabaseStore:
         return self._connection.lease_left()
 
     def submit(self, item: Item) -> Submission:
-        """Seal and queue. Raises Conflict, BadInput (nothing happened), Refused when the disk is too far
-        behind, StoreError once writing has stopped. See the port."""
+        """Seal and queue. Raises Conflict, BadInput (nothing happened), StoreError once writing has stopped.
+        See the port. How much may wait is for the engine to say, before it decides anything."""
         self._check_open()
         loop = self._listen()
         if item.reply is not None:
@@ -102,8 +100,6 @@ class DatabaseStore:
             raise StoreError(str(self._writer.failure))
         if self._closed:
             raise StoreError("The record is closed; open it again to write.")
-        if self._pending >= self._queue:
-            raise Refused(f"{self._pending} submissions wait for the disk; try again in a moment.")
 
     def _listen(self) -> asyncio.AbstractEventLoop:
         """The running loop, with a bell the writer rings in it."""

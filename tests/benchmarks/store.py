@@ -27,7 +27,7 @@ from orchestrator.store.compiled import Compiled
 from orchestrator.store.database import Row
 from orchestrator.store.driver import sqlite
 from orchestrator.store.port import Item
-from orchestrator.store.sealing import Heads, Sealed, random_salt
+from orchestrator.store.sealing import Heads, Sealed, random_salts
 from orchestrator.store.sqlite import configure
 from orchestrator.store.store import DatabaseStore
 from orchestrator.store.tables import audit_index, body, entry, open_task
@@ -56,9 +56,9 @@ def item(stream: str, number: int) -> Item:
 
 
 def sealed(stream: str) -> Iterator[Sealed]:
-    heads = Heads({})
+    heads, salt = Heads({}), random_salts()
     for number in range(1, 1_000_000):
-        yield from heads.seal(item(stream, number), random_salt)
+        yield from heads.seal(item(stream, number), salt)
 
 
 class Floor(Protocol):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from batches.errors import StoreError
 from tests.orchestrator.api.town import BENCH, Town
 
 LOT = {"material": "buffer", "quantity": "5 mL", "supplier_lot": "S-1"}
@@ -142,3 +143,39 @@ def test_a_stopped_engine_says_so_and_is_read_on(new_town: Town) -> None:
     assert "kweek_up 0" in new_town.run(new_town.client.get("/metrics")).text
     assert new_town.get("pat", "/recipes")["items"][0]["status"] == "approved"
     assert new_town.sign_in("sam").status_code == 503
+
+
+def test_while_the_disk_is_far_behind_requests_are_refused_and_nothing_is_lost(
+    new_town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_town.found()
+    new_town.approve()
+    engine = new_town.house.site.engine
+    monkeypatch.setattr(engine.store, "pending", lambda: 5_000)
+    refused = new_town.post("sam", "/batches", {"recipe": "bench"}, status=503)
+    assert (refused.headers["retry-after"], refused.json()["type"], refused.json()["detail"]) == (
+        "1",
+        "urn:kweek:problem:busy",
+        "5000 commits wait for the disk; nothing of this request was begun, send it again in a moment.",
+    )
+    assert (engine.broken, [*engine.batches], new_town.get("sam", "/batches")["items"]) == ("", [], [])
+    monkeypatch.undo()
+    number = new_town.batch()
+    assert [*engine.batches] == [number]
+    new_town.clear(number)
+
+
+def test_a_stopped_engine_tells_why_before_anything_of_the_database_fails(new_town: Town) -> None:
+    new_town.found()
+    engine = new_town.house.site.engine
+    engine.broken = "The engine stopped: the database is gone; start it, then start Kweek again."
+
+    def gone(token: str) -> object:
+        raise StoreError("The people cannot be read.")
+
+    new_town.house.people.signed_in = gone  # pyright: ignore[reportAttributeAccessIssue]  # a database that is gone
+    for answer in (
+        new_town.run(new_town.client.get("/api/v1/batches", headers={"Authorization": "Bearer x"})),
+        new_town.run(new_town.client.post("/api/v1/batches", json={})),
+    ):
+        assert (answer.status_code, answer.json()["detail"]) == (503, engine.broken)

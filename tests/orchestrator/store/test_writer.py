@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from batches.errors import BadInput, RecordError, Refused, StoreError
+from batches.errors import BadInput, RecordError, StoreError
 from batches.ledger import verify_chain
 from orchestrator.store.database import LeaseLost, database_at
 from orchestrator.store.driver import sqlite
@@ -147,21 +147,6 @@ def test_two_loops_at_once_are_refused(opened: Open) -> None:
 
     run(both())
     assert refused == ["The record is written from another event loop; submit from that one."]
-
-
-def test_a_full_queue_refuses_and_goes_on(opened: Open) -> None:
-    store = opened(queue=3)
-
-    async def flood() -> str:
-        submissions = [store.submit(item("batch/B-1")) for _ in range(3)]
-        with pytest.raises(Refused) as raised:
-            store.submit(item("batch/B-1"))
-        await asyncio.gather(*(one.durable for one in submissions))
-        await store.submit(item("batch/B-1")).durable
-        return str(raised.value)
-
-    assert run(flood()) == "3 submissions wait for the disk; try again in a moment."
-    assert store.head("batch/B-1") == 4
 
 
 # -- errors ----------------------------------------------------------------------------------------
