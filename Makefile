@@ -60,6 +60,7 @@ crash: setup ## stop the engine at every commit and device call, and kill real p
 	@$(BIN)/python -m tests.benchmarks.crash
 	@$(BIN)/python -m tests.kill.kills --kills 25 --recipe cart-autologous
 	@$(BIN)/python -m tests.kill.kills --kills 25 --recipe kidney-organoid
+	@$(BIN)/python -m tests.kill.kills --kills 10 --recipe cart-autologous --postgresql
 
 constraints: ## resolve pyproject.toml anew into constraints.txt (needs uv)
 	@{ sed -n '/^[^#]/q;p' constraints.txt; \
