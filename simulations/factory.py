@@ -27,6 +27,8 @@ from simulations.scenario import ProductPlan, Scenario, Site, StockItem
 from simulations.streams import Streams
 
 RECIPES = Path(__file__).resolve().parent.parent / "batches" / "recipes"
+PLANNED = Path(__file__).resolve().parent / "scenarios" / "recipes"
+"""Recipes that exist to be planned with: complete, but no site runs them."""
 MOST_AT_ONCE = 100_000
 """Orders at one moment; a stream that brings more does not go on in time."""
 MADE_FOR_STOCK = -1e-9
@@ -34,8 +36,8 @@ MADE_FOR_STOCK = -1e-9
 
 def recipe_of(name: str) -> Recipe:
     """The recipe that ships under a name, or in a file. Raises NotFound or RecipeError."""
-    shipped = RECIPES / f"{name}.yaml"
-    path = shipped if shipped.is_file() else Path(name)
+    shipped = (folder / f"{name}.yaml" for folder in (RECIPES, PLANNED))
+    path = next((each for each in shipped if each.is_file()), Path(name))
     try:
         return read_recipe(path.read_text(encoding="utf-8"), path.name)
     except (OSError, UnicodeDecodeError) as error:
