@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby, islice
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from simulations.streams import Streams
 RECIPES = Path(__file__).resolve().parent.parent / "batches" / "recipes"
 PLANNED = Path(__file__).resolve().parent / "scenarios" / "recipes"
 """Recipes that exist to be planned with: complete, but no site runs them."""
-MOST_AT_ONCE = 100_000
+MOST_AT_ONCE = 10_000
 """Orders at one moment; a stream that brings more does not go on in time."""
 MADE_FOR_STOCK = -1e-9
 
@@ -197,18 +198,18 @@ class Factory:
         self.env.process(journey.for_stock(item))
 
     def _arrivals(self, product: str) -> Generator[Any, Any, None]:
-        last, many = -1.0, 0
         horizon = self.scenario.horizon
-        for order in demand.orders(self.scenario.demand[product], horizon, self.streams, self.end):
-            many = many + 1 if order.at == last else 0
-            if many > MOST_AT_ONCE:
+        coming = demand.orders(self.scenario.demand[product], horizon, self.streams, self.end)
+        for at, together in groupby(coming, key=lambda order: order.at):
+            orders = list(islice(together, MOST_AT_ONCE + 1))
+            if len(orders) > MOST_AT_ONCE:
                 raise BadInput(
                     f"More than {MOST_AT_ONCE} orders for {product} come at one moment; give an interval above zero."
                 )
-            last = order.at
-            if order.at > self.env.now:
-                yield self.env.timeout(order.at - self.env.now)
-            self.env.process(Journey(self, product, order.id, order.clinic).of_order(order))
+            if at > self.env.now:
+                yield self.env.timeout(at - self.env.now)
+            for order in orders:
+                self.env.process(Journey(self, product, order.id, order.clinic).of_order(order))
 
     def _watch(self, over: simpy.Event) -> Generator[Any, Any, None]:
         every = self.end / (2 * COUNTS)

@@ -82,6 +82,8 @@ class UnitPool:
         self.units = {unit.id: unit for unit in sorted(units, key=lambda unit: unit.id)}
         self.waiting: list[Asked] = []
         self.holding: dict[str, Claim] = {}
+        self._settled = True
+        """Each that waits lacks a unit, and nothing has come free since: a new request changes nothing for them."""
         self.slow = 0
         """How often `arbitrate` itself had to decide."""
         self._serves: dict[str, list[PlantUnit]] = {}
@@ -93,7 +95,7 @@ class UnitPool:
         already are not asked for again."""
         asked = Asked((-priority, since, claim.id, path), claim, needs, self.env.event())
         insort(self.waiting, asked)
-        self.serve()
+        self._serve([asked] if self._settled else self.waiting)
         assert asked.granted is not None
         return asked.granted
 
@@ -109,6 +111,7 @@ class UnitPool:
             position = next(where for where, holder in unit.holders.items() if holder == claim.id)
             del unit.holders[position]
             found.append(unit)
+        self._settled = False
         if not claim.bound:
             self.holding.pop(claim.id, None)
         return found
@@ -120,6 +123,7 @@ class UnitPool:
     def unblock(self, unit: PlantUnit) -> None:
         """One reason less."""
         unit.blocked -= 1
+        self._settled = False
         self.serve()
 
     def serves(self, wanted: str) -> list[PlantUnit]:
@@ -132,9 +136,13 @@ class UnitPool:
 
     def serve(self) -> None:
         """Give what may be given now."""
-        if not self.waiting:
+        self._serve(self.waiting)
+
+    def _serve(self, looked_at: list[Asked]) -> None:
+        if not looked_at:
             return
-        grants = quick(self)
+        grants = _Quick(self).run(looked_at)
+        self._settled = grants is not None
         if grants is None:
             self.slow += 1
             grants = arbitrate(self.requests(), [unit.frozen() for unit in self.units.values()])
@@ -153,6 +161,9 @@ class UnitPool:
         served = [(asked[grant.claim, grant.path], grant) for grant in grants]
         done = {id(each) for each, _ in served}
         self.waiting = [each for each in self.waiting if id(each) not in done]
+        got = {each.claim.id for each, _ in served}
+        if any(each.claim.id in got for each in self.waiting):
+            self._settled = False  # what a batch has got it need not wait for on its other paths
         for each, grant in served:
             claim = each.claim
             self.holding[claim.id] = claim
@@ -169,7 +180,7 @@ class UnitPool:
 
 def quick(pool: UnitPool) -> tuple[Grant, ...] | None:
     """What `arbitrate` gives for the requests of a pool, where that is plain to see; else None."""
-    return _Quick(pool).run()
+    return _Quick(pool).run(pool.waiting)
 
 
 class _Quick:
@@ -180,15 +191,21 @@ class _Quick:
         self.open: dict[str, list[PlantUnit]] = {}
         self.grants: list[Grant] = []
 
-    def run(self) -> tuple[Grant, ...] | None:
-        for asked in self.pool.waiting:
+    def run(self, looked_at: list[Asked]) -> tuple[Grant, ...] | None:
+        for asked in looked_at:
             if not self._decide(asked):
                 return None
         return tuple(self.grants)
 
     def _decide(self, asked: Asked) -> bool:
         """False where only the arbiter can tell."""
-        bound = {**asked.claim.bound, **self.extra.get(asked.claim.id, {})}
+        given = self.extra.get(asked.claim.id)
+        if given is None:
+            mine = asked.claim.bound
+            for role, wanted in asked.needs.items():
+                if role not in mine and not self._candidates(wanted):
+                    return True
+        bound = {**asked.claim.bound, **(given or {})}
         needs = {role: asked.needs[role] for role in sorted(asked.needs) if role not in bound}
         if not needs:
             self.grants.append(Grant(asked.claim.id, {}, asked.rank[3]))
