@@ -152,7 +152,7 @@ class Opentrons:
         if self._run:
             await self._robot.act(self._run, "pause")
 
-    async def resume(self) -> None:
+    async def unhold(self) -> None:
         """Go on with a paused run."""
         if self._run:
             await self._robot.act(self._run, "play")
