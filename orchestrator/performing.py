@@ -225,7 +225,7 @@ class Performer:
                 if not await self._unknown(cursor, step, open_):
                     return
             except DeviceError as error:
-                self._fail(cursor, f"{open_.unit}: {error}")
+                self._fail(cursor, said_by(open_.unit, error))
                 return
             else:
                 self._conclude(cursor, step, open_, outcome)
@@ -366,3 +366,8 @@ class Performer:
             self._state.identity if material.identity else "",
         )  # fmt: skip
         self._runner.complete(cursor, number, SYSTEM, (f"lot/{number}", drafts))
+
+
+def said_by(unit: str, error: DeviceError) -> str:
+    """What a unit said, with its id in front, once: most drivers name their unit themselves."""
+    return f"{error}" if unit in f"{error}" else f"{unit}: {error}"

@@ -89,6 +89,25 @@ def test_a_failed_step_holds_its_unit_procedure_and_a_person_decides(
     found.run(story)
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("valve V3 did not open", "BR-01: valve V3 did not open"), ("BR-01: the line is shut.", "BR-01: the line is shut."),
+        ("The pump of BR-01 is jammed.", "The pump of BR-01 is jammed."),
+    ],
+)  # fmt: skip
+def test_a_failure_names_its_unit_once(said: str, kept: str) -> None:
+    found = world()
+    found.shop.fates["feed"] = [DeviceFault(said)]
+
+    async def story(town: Town) -> None:
+        await town.begin()
+        await held(town, "failed")
+        assert [body["sentence"] for body in town.bodies("step_failed")] == [kept]
+
+    found.run(story)
+
+
 def test_a_device_that_refuses_or_reports_a_failure_has_failed_for_certain() -> None:
     found = world()
     found.shop.fates["feed"] = [DeviceRefused("out of range"), Outcome("failed", text="the bottle is empty")]
