@@ -90,6 +90,10 @@ def _after(state: UnitState, entry: Entry, body: PlainDict) -> UnitState:
             return replace(state, in_service=False)
         case "unit_in_service":
             return replace(state, in_service=True, clean=body.get("clean") is True)
+        case "excursion_started" | "excursion_ended" | "tag_silent" | "tag_heard":
+            return state
+        case "alarm_acknowledged" | "alarm_reset" | "alarm_shelved" | "alarm_unshelved":
+            return state  # what stands of alarms changes nothing of the unit's fitness: batches/alarms.py
         case kind:
             raise RecordError(f"Entry {entry.number} of {entry.stream} is of the unknown kind '{kind}'.")
 

@@ -1,7 +1,7 @@
 """Limits: whether a value lies where it should, and when that becomes an excursion.
 
 An excursion is a tag outside its alarm limit for at least the limit's delay; it ends with the first
-good reading inside. Only a good reading acquits: an uncertain one may accuse, a stale or bad one says
+good reading inside, by its dead band and for its off-delay where the recipe gives them. Only a good reading acquits: an uncertain one may accuse, a stale or bad one says
 nothing, and too long without a good reading is an event of its own, because a value that nobody
 knows is not a good value.
 """
@@ -49,6 +49,10 @@ class Watch:
     def delay(self) -> timedelta:
         return timedelta(0) if self.limit.delay is None else duration(self.limit.delay)
 
+    @property
+    def off_delay(self) -> timedelta:
+        return timedelta(0) if self.limit.off_delay is None else duration(self.limit.off_delay)
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -56,7 +60,7 @@ class Watched:
 
     `outside`: since when it is outside its limit, on which `side`, and `worst`, the value furthest
     out; `excursion`: that became an excursion, which is open; `good_at`: the last good reading;
-    `silent`: that was too long ago.
+    `silent`: that was too long ago; `inside`: since when an open excursion is back inside its dead band.
     """
 
     since: datetime
@@ -68,6 +72,7 @@ class Watched:
     excursion: bool = False
     good_at: datetime | None = None
     silent: bool = False
+    inside: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +157,29 @@ def _look(watch: Watch, state: Watched, reading: Seen) -> tuple[Watched, tuple[E
     seen, heard = _hear(watch, seen, reading)
     if found:
         worst = _further(found, state.worst if found == state.side else None, reading.value)
-        return replace(seen, side=found, outside=state.outside or reading.at, worst=worst), heard
+        return replace(seen, side=found, outside=state.outside or reading.at, worst=worst, inside=None), heard
     ended: tuple[Event, ...] = ()
     if state.excursion:
+        inside = (state.inside or reading.at) if _back(watch.limit, state.side, reading.value) else None
+        if inside is None or reading.at - inside < watch.off_delay:
+            return replace(seen, inside=inside), heard
         since = state.outside or state.since
         ended = (
             Event(
                 "excursion_ended", watch.limit.tag, reading.at, since, state.side, reading.value, state.worst
             ),
         )
-    return replace(seen, side="", outside=None, worst=None, excursion=False), heard + ended
+    return replace(seen, side="", outside=None, worst=None, excursion=False, inside=None), heard + ended
+
+
+def _back(limit: Limit, left: Side, value: Quantity) -> bool:
+    """Whether a value inside the limits is inside by the dead band too, on the `left` side (after a restart
+    nobody knows which: then on both)."""
+    if limit.dead_band is None:
+        return True
+    low_enough = left == "low" or limit.high is None or value <= limit.high - limit.dead_band
+    high_enough = left == "high" or limit.low is None or value >= limit.low + limit.dead_band
+    return low_enough and high_enough
 
 
 def _hear(watch: Watch, state: Watched, reading: Seen) -> tuple[Watched, tuple[Event, ...]]:

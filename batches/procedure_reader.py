@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
+from batches.errors import BadInput
+from batches.quantities import Quantity
 from batches.recipe import (
     Calculate,
     Choice,
@@ -147,10 +149,34 @@ def _limit(tag: str, node: Written, mistakes: Mistakes) -> Limit:
     form = Form(node, f"The limit of '{tag}'", mistakes)
     low, high, delay = form.quantity("low"), form.quantity("high"), form.quantity("delay")
     critical, (source, assumed) = form.flag("critical"), form.sourced()
+    dead_band, off_delay = form.quantity("dead_band"), form.quantity("off_delay")
+    priority = cast(
+        "Literal['', 'critical', 'high', 'medium', 'low']",
+        form.option("priority", ("critical", "high", "medium", "low"), ""),
+    )
+    latching, holds = form.flag("latching"), form.flag("holds")
+    _check_dead_band(form, low, high, dead_band)
     if not {"low", "high"} & form.members.keys():
         form.missing("low", "36.5 degC' or 'high: 37.5 degC")
     form.close()
-    return Limit(tag, low, high, delay, critical, source, assumed, form.place)
+    return Limit(
+        tag, low, high, delay, critical, source, assumed, form.place, dead_band, off_delay, priority, latching, holds
+    )  # fmt: skip
+
+
+def _check_dead_band(form: Form, low: Quantity | None, high: Quantity | None, band: Quantity | None) -> None:
+    """A dead band is a difference of what the limit measures, and leaves room between the two limits."""
+    if band is None:
+        return
+    try:
+        ends = None if low is None else low + band, None if high is None else high - band
+        if band.value <= 0 or (ends[0] is not None and ends[1] is not None and ends[0] > ends[1]):
+            raise BadInput("it leaves no room between the limits, or is not above 0")
+    except BadInput as error:
+        form.wrong(
+            form.members["dead_band"],
+            f"the dead band {band} cannot be taken off the limits: {error}; correct it.",
+        )
 
 
 def _operation(form: Form, names: Names) -> Operation:

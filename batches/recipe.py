@@ -134,6 +134,16 @@ class Limit:
     source: str = ""
     assumed: bool = False
     place: Place = field(default=Place(), compare=False)
+    dead_band: Quantity | None = None
+    """How far inside its limit the value must come before the excursion is over."""
+    off_delay: Quantity | None = None
+    """How long it must be inside before the excursion is over."""
+    priority: Literal["", "critical", "high", "medium", "low"] = ""
+    """Of the alarm (ISA-18.2); '': critical for a critical limit, else medium."""
+    latching: bool = False
+    """The alarm stays until a person resets it."""
+    holds: bool = False
+    """The excursion holds its unit procedure."""
 
 
 @dataclass(frozen=True, slots=True)

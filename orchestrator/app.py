@@ -16,8 +16,10 @@ from batches.numbers import SiteScheme
 from devices.drivers import make
 from devices.plant import Plant, load
 from devices.unit import Unit
+from orchestrator.alarm_list import LiveAlarms
 from orchestrator.alive import away, keep_alive
 from orchestrator.api import (
+    alarms,
     batches,
     changes,
     document,
@@ -61,7 +63,7 @@ def create_app(house: House | None = None) -> FastAPI:
         title="Kweek", version=SOFTWARE, openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None,
         description="Runs cell and gene therapy manufacturing: recipe, record, plan.",
     )  # fmt: skip
-    for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, readings, events):
+    for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, readings, alarms, events):
         app.include_router(module.router, prefix=API, dependencies=[Depends(bearer)])
     app.include_router(sign_in.entrance, prefix=API)
     app.include_router(health.router)
@@ -106,11 +108,14 @@ async def open_house(settings: Settings, driver: "Drivers" = make) -> AsyncItera
         crowd.open()
         if not clock.virtual:
             engine.spawn(keep_alive(settings.folder), "alive")
+        live = LiveAlarms(engine)
+        await live.open()
+        engine.spawn(live.run(), "alarms")
         sampler = None
         if settings.sample_every is not None:
             sampler = Sampler(plant, engine.equipment, clock, engine.keep_reading, settings.sample_every)
             engine.spawn(sampler.run(), "sampler")
-        yield House(site, crowd, clock, settings, historian=historian, sampler=sampler)
+        yield House(site, crowd, clock, settings, historian=historian, alarms=live, sampler=sampler)
 
 
 @asynccontextmanager

@@ -21,6 +21,8 @@ from orchestrator.clock import ProcessClock
 
 EVERY = timedelta(seconds=10)
 """How often a tag is read where nothing else is said (assumed; between 1 s and 1 min)."""
+AT_ONCE = 10
+"""How many tags of a unit are asked for at the same time (assumed; a driver may still take turns)."""
 SILENT_PERIODS = 3
 """A tag without a reading for so many periods has a gap, and its unit says why."""
 
@@ -78,10 +80,17 @@ class Sampler:
         state.due = dict.fromkeys(unit.tags, now)
         while state.due:
             await self._clock.sleep_until(min(state.due.values()))
-            for name, due in [*state.due.items()]:
-                if due <= self._clock.now():
-                    await self._take(unit, name, unit.tags[name], state)
-                    state.due[name] = self._next(state, due, self.period(unit.id, name))
+            now = self._clock.now()
+            ready = [name for name, due in state.due.items() if due <= now]
+            for first in range(0, len(ready), AT_ONCE):
+                await asyncio.gather(
+                    *(
+                        self._take(unit, name, unit.tags[name], state)
+                        for name in ready[first : first + AT_ONCE]
+                    )
+                )
+            for name in ready:
+                state.due[name] = self._next(state, state.due[name], self.period(unit.id, name))
 
     def _sampled(self) -> list[Unit]:
         return [unit for unit in self._plant.units if unit.tags and not self._equipment.manual(unit.id)]

@@ -87,6 +87,9 @@ def _record(runner: "BatchRunner", path: str, unit: str, limit: Limit, event: Ev
         "worst": None if event.worst is None else event.worst.plain(),
         "low": None if limit.low is None else limit.low.plain(), "high": None if limit.high is None else limit.high.plain(),
     }  # fmt: skip
+    if event.kind in ("excursion_started", "silence_started"):
+        usual = "high" if event.kind == "silence_started" else "critical" if limit.critical else "medium"
+        body |= {"priority": limit.priority or usual, "latching": limit.latching}
     match event.kind:
         case "excursion_started" | "silence_started":
             silent = event.kind == "silence_started"
@@ -97,6 +100,8 @@ def _record(runner: "BatchRunner", path: str, unit: str, limit: Limit, event: Ev
                     runner.state, "major", f"{event.tag} of {unit} {says} since {stamp(event.since)}.", path,
                     runner.state.entries,
                 )  # fmt: skip
+            if limit.holds and not silent:
+                yield from commands.hold_by_system(runner.state, path, f"{event.tag} of {unit} {says}.")
         case "excursion_ended":
             yield Draft("excursion_ended", body)
         case "silence_ended":

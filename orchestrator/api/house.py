@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import BaseModel
 
+from orchestrator.alarm_list import LiveAlarms
 from orchestrator.clock import ProcessClock, VirtualClock
 from orchestrator.historian import Historian
 from orchestrator.people import People
@@ -45,6 +46,7 @@ class House:
     ended: dict[str, BatchSummary] = field(default_factory=dict[str, BatchSummary])
     """Batches that had ended before this engine started."""
     historian: Historian | None = None
+    alarms: LiveAlarms | None = None
     sampler: Sampler | None = None
     """None: tags are read only where a recipe has limits on them."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batches.errors import BadInput
-from batches.limits import Event, Quality, Seen, Watch, Watched, judge, resumed, side
+from batches.limits import Event, Quality, Seen, Watch, Watched, judge, resumed, side, trusted
 from batches.quantities import Quantity, parse
 from batches.recipe import Limit
 from tests.batches.record_helpers import START
@@ -177,3 +177,48 @@ def test_an_excursion_is_what_a_plain_look_at_the_history_says(
         (event.kind, event.at) for event in judged(watch, history, 0) if event.kind.startswith("excursion")
     ]
     assert found == expected
+
+
+BAND = Watch(Limit("temperature", LOW, HIGH, dead_band=parse("0.2 delta_degC"), off_delay=parse("3 min")))
+
+
+def test_an_excursion_is_over_when_the_value_is_inside_by_the_dead_band_for_the_off_delay() -> None:
+    edge = parse("37.4 degC")
+    events = run(
+        BAND, (0, WARM), (1, edge), (9, edge), (10, GOOD), (12, edge), (13, GOOD), (15.9, GOOD), (16, GOOD)
+    )
+    assert [(event.kind, event.at) for event in events] == [
+        ("excursion_started", at(0)), ("excursion_ended", at(16)),
+    ]  # fmt: skip
+    assert run(BAND, (0, COLD), (5, parse("36.6 degC")), (10, parse("37.5 degC")), (13, GOOD))[1:] == [
+        Event("excursion_ended", "temperature", at(13), at(0), "low", GOOD, COLD)
+    ], "the dead band lies at the limit that was left"
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.decimals("35", "39", places=1)), max_size=40))
+def test_starts_and_ends_alternate_and_an_end_has_been_inside_long_enough(
+    drawn: list[tuple[int, Decimal]],
+) -> None:
+    minute, looks = 0, list[tuple[float, Quantity | None]]()
+    for step, value in drawn:
+        minute += step
+        looks.append((minute, parse(f"{value} degC")))
+    events = run(BAND, *looks)
+    kinds = [event.kind for event in events]
+    assert kinds == [("excursion_started", "excursion_ended")[place % 2] for place in range(len(kinds))]
+    for event in events[1::2]:
+        last = [value for when, value in looks if timedelta(0) <= event.at - at(when) <= timedelta(minutes=3)]
+        assert all(value is not None and not side(value, LOW, HIGH) for value in last)
+
+
+def test_trust_is_never_better_than_the_device_says() -> None:
+    def trust(text: str, seconds: float = 0, quality: Quality = "good") -> Quality:
+        reading = Seen(parse(text), START + timedelta(seconds=seconds), quality)
+        return trusted(reading, START, parse("0 degC"), parse("60 degC"))
+
+    assert [trust("37 degC"), trust("37 degC", quality="stale"), trust("-1 degC"), trust("37 pH"), trust("37")] == [
+        "good", "stale", "bad", "bad", "bad",
+    ]  # fmt: skip
+    assert [trust("37 degC", 1.9), trust("37 degC", 2.1), trust("37 degC", 600, "stale")] == [
+        "good", "uncertain", "stale",
+    ]  # fmt: skip

@@ -30,7 +30,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 class LoadDriver:
-    """A driver that can only be read, one request at a time."""
+    """A driver that can only be read; requests may follow each other before their answers."""
 
     def __init__(self, unit: Unit, clock: Clock, folder: Path) -> None:
         self._unit, self._lock = unit, asyncio.Lock()
@@ -49,11 +49,11 @@ class LoadDriver:
             self._streams[1].close()
 
     async def read(self, tag: str) -> Reading:
-        async with self._lock:
-            if self._streams is None:
-                raise DeviceUnreachable(f"{self._unit.id} is not connected.")
-            reader, writer = self._streams
-            writer.write(f"{tag}\n".encode())
+        if self._streams is None:
+            raise DeviceUnreachable(f"{self._unit.id} is not connected.")
+        reader, writer = self._streams
+        writer.write(f"{tag}\n".encode())
+        async with self._lock:  # who waits first is answered first
             value, at = (await reader.readline()).split()
         measured = datetime.fromisoformat(at.decode())
         return Reading(quantity(value.decode(), "degC"), measured, "good", self._unit.id)

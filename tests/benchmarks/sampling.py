@@ -8,6 +8,7 @@ long an operator's requests took meanwhile.
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -106,7 +107,9 @@ def measure(seconds: float, tags: int, postgresql: bool) -> bool:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = f"sqlite:///{folder / 'kweek.db'}"
         if postgresql:
-            server = PostgresServer(folder / "postgres")
+            server = PostgresServer()
+            server.start()
+            stack.callback(shutil.rmtree, server.folder)
             stack.callback(server.stop)
             url = server.url(server.new_database())
         _, port = stack.enter_context(process("tests.benchmarks.load_device"))
