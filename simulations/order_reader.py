@@ -43,6 +43,12 @@ def _interval(part: Part) -> Distribution | None:
     if rate is not None and rate <= 0:
         part.wrong(part.members["per_week"], f"'per_week' of {part.within} is 0; write a number above zero, or remove the demand.", "negative")  # fmt: skip
         return Constant(WEEK)
+    if given is not None and given.mean <= 0:
+        part.wrong(
+            part.members["interval"],
+            f"'interval' of {part.within} is no time, so that orders without end would come at once; write a time above zero.",
+            "negative",
+        )
     return given if rate is None else Exponential(WEEK / rate)
 
 

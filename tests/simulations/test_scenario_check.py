@@ -6,10 +6,14 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from batches.check import check as check_recipe
 from batches.errors import NotFound
-from batches.findings import Finding
+from batches.findings import Finding, format
+from batches.phases import PHASES
 from batches.plain import PlainDict
+from batches.recipe_reader import read as read_recipe
 from simulations import scenario_capacity
+from simulations.factory import PLANNED
 from simulations.scenario import ScenarioError
 from simulations.scenario_check import READING, RULES, check, refuse
 from simulations.scenario_reader import SCENARIOS, from_content, load, read
@@ -76,6 +80,13 @@ def test_the_scenarios_that_ship_are_sound_and_say_where_each_figure_is_from(nam
     refuse(found, recipes)
     assert all(figure.source or (figure.assumed and figure.low) for figure in found.figures)
     assert any(not figure.assumed for figure in found.figures)
+
+
+@pytest.mark.parametrize("path", sorted(PLANNED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_for_planning_pass_the_checks_of_recipes(path: Path) -> None:
+    found = read_recipe(path.read_text(encoding="utf-8"), path.name)
+    assert found.name == path.stem
+    assert [format(each) for each in check_recipe(found, PHASES)] == []
 
 
 def test_overload_is_a_warning_where_all_patients_leave_in_the_end() -> None:
