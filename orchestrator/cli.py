@@ -5,12 +5,13 @@ Exit codes: 0 done (verify: verified), 1 refused or not verified, 2 unusable inp
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from orchestrator import plan_cli
+from orchestrator.sentences import sentences
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -24,24 +25,14 @@ app.add_typer(upgrade_app, name="upgrade")
 clock_app = typer.Typer(no_args_is_help=True, help="For training: the virtual clock of a simulated plant.")
 app.add_typer(clock_app, name="clock")
 
+app.add_typer(plan_cli.app, name="simulate")
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 
 
 @app.callback()
 def kweek() -> None:
     """Kweek runs cell and gene therapy manufacturing: recipe, record, plan."""
-
-
-@contextmanager
-def sentences() -> Iterator[None]:
-    """What goes wrong is one sentence on standard error, never a traceback."""
-    from batches.errors import BadInput, KweekError
-
-    try:
-        yield
-    except KweekError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2 if isinstance(error, BadInput) else 1) from None
 
 
 @app.command()

@@ -114,7 +114,7 @@ class Result:
         return self.precision.met({name: self._values(name) for name in asked})
 
     def _values(self, name: str) -> list[float]:
-        return [each.measures[name] for each in self.replications if name in each.measures]
+        return list(self.by_replication(name).values()) if name in self.names else []
 
     @property
     def stopped(self) -> tuple[str, ...]:

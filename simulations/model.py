@@ -10,6 +10,9 @@ from typing import Protocol, TypeAlias
 MODEL_VERSION = 1
 """Part of every model's key: raised when the same scenario would give other results."""
 
+COUNTS = ("fate.", "orders.", "breakdowns.", "remade.", "used.", "lost.", "reneged.", "late.")
+"""Measures that count something begin so: where a replication has none of it, it is zero, not unknown."""
+
 Row: TypeAlias = Mapping[str, "float | str"]
 
 

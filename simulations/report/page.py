@@ -104,14 +104,15 @@ def _times(result: Result) -> Section:
 
 
 def _lost(result: Result) -> Section:
-    rows = [(name, result.interval(name)) for name in result.names if name.startswith("fate.")]
+    names = [name for name in result.names if name.startswith("fate.")]
+    rows = [(name, result.interval(name)) for name in names]
     rows.sort(key=lambda row: -row[1].estimate)
     return Section(
         "Why batches are lost",
-        "Share of the batches that ended; a replication without such a loss is left out of its mean.",
+        "Share of the batches that ended.",
         (pictures.bars([title(name) for name, _ in rows], [100 * found.estimate for _, found in rows], "%"),),
-        ("fate", "share (95 % interval)", "replications"),
-        tuple((title(name), ranged(name, found), str(found.n)) for name, found in rows),
+        ("fate", "share (95 % interval)"),
+        tuple((title(name), ranged(name, found)) for name, found in rows),
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WEEK = 7 * DAY
-_MOST_BARS = 400
+_MOST_BARS = 3000
 _COLOURS = ("#2b6f8a", "#d98032", "#6a9a3b", "#a4516b", "#7a6aa8", "#8c7b58", "#4a9c9c", "#b0a030")
 
 
@@ -66,7 +66,7 @@ def gantt(result: Result) -> str:
         return ""
     batches = list(dict.fromkeys(str(bar["batch"]) for bar in bars))[:40]
     shown = [bar for bar in bars if bar["batch"] in batches][:_MOST_BARS]
-    kinds = {kind: at for at, kind in enumerate(dict.fromkeys(str(bar["what"]) for bar in shown))}
+    kinds = {kind: at for at, kind in enumerate(dict.fromkeys(_part(bar) for bar in shown))}
 
     def paint(figure: "Figure", axes: "Axes") -> None:
         first = min(float(bar["start"]) for bar in shown)
@@ -75,7 +75,7 @@ def gantt(result: Result) -> str:
                 (float(bar["start"]) - first) / DAY,
                 (float(bar["end"]) - float(bar["start"])) / DAY,
             )
-            colour = _COLOURS[kinds[str(bar["what"])] % len(_COLOURS)]
+            colour = _COLOURS[kinds[_part(bar)] % len(_COLOURS)]
             axes.barh(batches.index(str(bar["batch"])), lasted, left=start, height=0.7, color=colour)
         axes.set_yticks(range(len(batches)), batches)
         axes.invert_yaxis()
@@ -85,6 +85,11 @@ def gantt(result: Result) -> str:
         axes.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.12))
 
     return _draw(9, 1.5 + 0.17 * len(batches), paint)
+
+
+def _part(bar: Mapping[str, "float | str"]) -> str:
+    """The unit procedure of a bar: what its colour tells."""
+    return str(bar["what"]).split("/")[0]
 
 
 def spread(result: Result, name: str) -> str:

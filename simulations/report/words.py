@@ -69,4 +69,5 @@ def ranged(name: str, found: Interval) -> str:
     """An estimate with its interval: '21.3 d (20.1 to 22.5)'."""
     by, unit = scale(name, abs(found.estimate))
     text = f"{number(found.estimate / by)} {unit}".rstrip()
-    return text if isinf(found.half) else f"{text} ({number(found.low / by)} to {number(found.high / by)})"
+    low, high = (max(found.low, 0.0), min(found.high, 1.0)) if is_share(name) else (found.low, found.high)
+    return text if isinf(found.half) else f"{text} ({number(low / by)} to {number(high / by)})"
