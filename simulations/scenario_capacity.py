@@ -12,7 +12,7 @@ from batches.phases import PHASES
 from batches.recipe import Choice, Node, Parallel, PhaseCall, Recipe, UnitProcedure, children
 from simulations.calendars import compile_calendar
 from simulations.demand import rate
-from simulations.scenario import Demand, ProductPlan, Scenario, Work
+from simulations.scenario import Demand, Laboratory, ProductPlan, Scenario, Work
 
 DAY, WEEK = 86400.0, 7 * 86400.0
 Overload = tuple[int, str, bool]
@@ -25,6 +25,7 @@ def overloads(scenario: Scenario, recipes: Mapping[str, Recipe]) -> Iterator[Ove
     yield from _units(scenario, recipes)
     yield from _people(scenario, recipes)
     yield from _stores(scenario)
+    yield from _instruments(scenario)
 
 
 def starts(scenario: Scenario, product: str) -> float:
@@ -257,4 +258,47 @@ def _shares(scenario: Scenario, plans: "list[ProductPlan]") -> str:
         f"{starts(scenario, plan.name) * WEEK:.3g} batches of {plan.name} a week, {plan.positions} positions each for {plan.stored_for.mean / DAY:.3g} days"
         for plan in plans
         if plan.stored_for
+    )
+
+
+# -- laboratory ----------------------------------------------------------------------------------
+
+
+def _instruments(scenario: Scenario) -> Iterator[Overload]:
+    for site in scenario.sites.values():
+        laboratory = site.laboratory
+        for name, count in laboratory.instruments.items() if laboratory and not laboratory.at else ():
+            plans = [
+                plan
+                for plan in scenario.products.values()
+                if all(_tested_at(scenario, each) == site.name for each in plan.made_at)
+            ]
+            used = {plan.name: _on_instrument(plan, laboratory, name) for plan in plans} if laboratory else {}
+            needed = sum(starts(scenario, product) * seconds for product, seconds in used.items())
+            if needed > count:
+                sums = " and ".join(
+                    f"{starts(scenario, product) * WEEK:.3g} batches of {product} a week, each at least {seconds / 3600:.3g} h on it"
+                    for product, seconds in used.items()
+                    if seconds
+                )
+                yield site.place.line, f"The laboratory of {site.name} would need {needed:.3g} of its instrument {name} day and night ({sums}), and has {count}: samples would wait ever longer; add instruments, or lower the demand.", _bounded(scenario, plans)  # fmt: skip
+
+
+def _tested_at(scenario: Scenario, site: str) -> str:
+    laboratory = scenario.sites[site].laboratory
+    return (laboratory.at or site) if laboratory else ""
+
+
+def _on_instrument(plan: ProductPlan, laboratory: Laboratory, instrument: str) -> float:
+    """The least time of one batch on an instrument: each sample of the plan once."""
+    methods = [
+        laboratory.methods[name]
+        for names in plan.tests.values()
+        for name in names
+        if name in laboratory.methods
+    ]
+    return sum(
+        method.occupies.sample(0.0) / method.batch_of
+        for method in methods
+        if method.instrument == instrument and method.occupies
     )
