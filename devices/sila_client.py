@@ -11,6 +11,7 @@ answer) and `order` (order: Hold, Resume, Stop, Abort).
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -264,7 +265,7 @@ class SilaClient:
 
         def begin(client: Any) -> Any:
             instance = client.UnitCommands.RunProgramme(command, batch, programme, pairs)
-            _accepted(instance, self._limit)
+            _accepted(client, instance, command, self._limit)
             return instance
 
         instance = await self._asked(begin, OutcomeUnknown, within=self._limit + 1.0)
@@ -275,8 +276,11 @@ class SilaClient:
         instance = self._instances.pop(command, None)
 
         def collect(client: Any) -> Any:
-            if instance is not None and instance.done:
-                return instance.get_responses()
+            from sila2.framework import CommandExecutionNotFinished
+
+            if instance is not None:
+                with suppress(CommandExecutionNotFinished):
+                    return instance.get_responses()
             return client.UnitCommands.GetCommandResult(command)
 
         status, text, rows, file = await self._asked(collect)
@@ -321,17 +325,21 @@ def _ready(client: Any) -> bool:
         return False
 
 
-def _accepted(instance: Any, within: float) -> None:
-    """Wait until an execution has begun. Raises what the server refused it with, SilaConnectionError."""
-    from sila2.framework import CommandExecutionStatus, SilaConnectionError
+def _accepted(client: Any, instance: Any, command: str, within: float) -> None:
+    """Wait until a command has begun. Raises what the server refused it with, SilaConnectionError.
+
+    It is asked for by id, and not waited for in the stream of execution information: the library shows
+    `running` in that stream also for a command that was refused.
+    """
+    from sila2.framework import CommandExecutionNotFinished, SilaConnectionError
 
     ends = time.monotonic() + within
-    while instance.status in (None, CommandExecutionStatus.waiting):
+    while client.UnitCommands.GetCommandStatus(command).Status == "not_seen":
+        with suppress(CommandExecutionNotFinished):
+            instance.get_responses()
         if time.monotonic() >= ends:
             raise SilaConnectionError("the command was sent, and whether it was begun is not told")
         time.sleep(LOOK)
-    if instance.status == CommandExecutionStatus.finishedWithError:
-        instance.get_responses()
 
 
 def _ordered(client: Any, order: str) -> None:

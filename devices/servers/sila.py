@@ -29,6 +29,8 @@ ABRUPT = 70
 """Exit code of a server that was told to die."""
 AFTER_REPLY = 0.05
 """Seconds after which a fault of the whole server comes: whoever asked for it gets the answer first."""
+LOST_FOR = 0.3
+"""Seconds for which no link is taken after a lost answer: the library would ask again at once."""
 WORKERS = 16
 T = TypeVar("T")
 
@@ -56,7 +58,7 @@ class SilaServer:
         self._certificate, self._discovery = certificate, discovery
         self._memory = Memory(memory) if memory else None
         self._memory_id = _kept_id(memory)
-        self.unit = SilaUnit(twin, now, self._gate.cut, self._memory)
+        self.unit = SilaUnit(twin, now, lambda: self._gate.cut(LOST_FOR), self._memory)
         self._server: Any = None
         self._waiting: set[asyncio.Task[Any]] = set()
 

@@ -48,11 +48,11 @@ class SilaUnit:
     async def _acted(self, run: Run | None) -> None:
         """After a command: keep what became of it, and show the faults of its answer."""
         self._keep(run)
+        if self.faults.lost():
+            self._lose()
         await self.update()
         if late := self.faults.late():
             await asyncio.sleep(late)
-        if self.faults.lost():
-            self._lose()
 
     # -- values ----------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ class ServedSila:
         written: dict[str, Plain] = {
             "id": self.name, "class": self.kind, "driver": "sila2", "address": f"sila://127.0.0.1:{self.port}",
             "identity": {"serial": serial or self.twin.identity.serial}, "tags": tags,
-            "options": {"limit": "2 s", "patience": "3 s", **options},
+            "options": {"limit": "10 s", "patience": "10 s", **options},
         }  # fmt: skip
         return unit_from(written)
 
