@@ -6,6 +6,7 @@ own books need to know of it. Geometry and volumes come from the definitions in 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from batches.errors import BadInput
@@ -108,6 +109,7 @@ class Setup:
         return next((mount for mount, each in self.pipettes.items() if each.channels == channels), None)
 
 
+@cache
 def definition(labware: str) -> Mapping[str, Any]:
     """The Opentrons definition (labware schema 2) of a piece of labware by our name."""
     from opentrons_shared_data.labware import load_definition

@@ -107,7 +107,13 @@ class RobotHttp:
         return run_from(_data(sent, self._unit), self._unit)
 
     async def run(self, run: str) -> Run:
-        return run_from(_data(await self._asked(f"/runs/{run}"), self._unit), self._unit)
+        """A run. Raises DeviceProtocolError if the robot has forgotten it: that is no refusal of anything."""
+        try:
+            return run_from(_data(await self._asked(f"/runs/{run}"), self._unit), self._unit)
+        except DeviceRefused as error:
+            raise DeviceProtocolError(
+                f"{self._unit} knows its run {run} no more; look what it did."
+            ) from error
 
     async def act(self, run: str, action: RunAction) -> None:
         await self._sent(f"/runs/{run}/actions", json={"data": {"actionType": action}})

@@ -48,6 +48,8 @@ SLOWEST = "30 s"
 """Option `slowest`: process time between two looks at a run."""
 ANALYSIS_LOOKS, ANALYSIS_PAUSE = 240, 0.5
 """The robot's analysis is waited for so often, seconds of real time apart."""
+WATCH = 2.0
+"""Seconds of real time between two looks whether a robot that works is still there."""
 HAND_OVER = timedelta(seconds=30)
 """Assumed duration of load, load_tips, set_up and discard_tips."""
 SAFE_STATES = ("stand_still", "keep_environment", "stop_feeds")
@@ -197,7 +199,7 @@ class Opentrons:
             raise DeviceRefused(
                 f"The pipettes of {self.unit.id} may carry tips since a command failed; look, then do 'discard_tips'."
             )
-        made = compile_action(action, parameters, setup, state, command)
+        made = await asyncio.to_thread(compile_action, action, parameters, setup, state, command)
         protocol = await self._uploaded(command, made)
         await self._check_safe()
         await self._note(
@@ -209,6 +211,7 @@ class Opentrons:
             await self._settle(command, run)
         except DeviceRefused as error:
             await self._settle_refused(command, str(error))
+            raise
         except DeviceError as error:
             await self._in_doubt(command, error)
             raise OutcomeUnknown(
@@ -254,7 +257,17 @@ class Opentrons:
                 return run
             if run.status == "awaiting-recovery":  # Kweek's protocols are not continued by hand
                 await self._end(run.id)
-            await self._clock.sleep_until(self._clock.now() + min(wait, self._slowest))
+            await self._pause(min(wait, self._slowest))
+
+    async def _pause(self, wait: timedelta) -> None:
+        """Let process time pass; in real time the robot is asked now and then whether it is still there."""
+        asleep = asyncio.ensure_future(self._clock.sleep_until(self._clock.now() + wait))
+        try:
+            while not (await asyncio.wait([asleep], timeout=WATCH))[0]:
+                if (await self._robot.run(self._run)).ended:
+                    return
+        finally:
+            asleep.cancel()
 
     async def _end(self, run: str) -> None:
         """Stop a run; one that has ended already is no error."""

@@ -236,9 +236,9 @@ def test_a_refused_play_moved_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         async with bench(tmp_path) as place:
             await place.fault("refuse")
-            outcome = await seed(place.driver, "c-1")
-            assert outcome.status == "failed"
-            assert "refuses the command" in outcome.text
+            with pytest.raises(DeviceRefused, match="refuses the command"):
+                await seed(place.driver, "c-1")
+            assert (await place.driver.command_status("c-1")).status == "failed"
             assert await held(place.driver, "suspension") == (Decimal(20), "good")
 
     asyncio.run(story())
