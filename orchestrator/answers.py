@@ -5,10 +5,10 @@ answer one task at the same moment exactly one is taken: the decision is made on
 and the other gets a Conflict that names the first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TypeAlias, cast
 
 from batches import by_hand, commands, corrections, departures, materials
 from batches.commands import Decision
@@ -27,6 +27,14 @@ from orchestrator.engine import Engine, Part
 from orchestrator.executor import BatchRunner
 from orchestrator.replying import Replying
 from orchestrator.store.port import Submission
+
+Qualified: TypeAlias = Callable[[Actor, BatchState, Task], list[str]]
+"""The ids of the qualifications on which an answer relies; raises NotPermitted. See `People.qualified`."""
+
+
+def _not_judged(actor: Actor, state: BatchState, task: Task) -> list[str]:
+    """Without people (a bench, a crash simulation) nobody's qualification is judged."""
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class Answers:
 
     def __init__(self, engine: Engine, runners: Mapping[str, BatchRunner]) -> None:
         self._engine, self._runners = engine, runners
+        self.qualified: Qualified = _not_judged
 
     # --- tasks ------------------------------------------------------------------------------------------
 
@@ -87,7 +96,8 @@ class Answers:
         task = self._task(state, task_id)
         try:
             self._may_answer(state, task, actor, signature, late)
-            submission, status = self._take(state, task, actor, answer, signature, late, reply)
+            relied = self.qualified(actor, state, task)
+            submission, status = self._take(state, task, actor, answer, signature, late, reply, relied)
         except (BadInput, NotPermitted, Refused) as error:
             await self._keep_refusal(state, f"answer to {task_id}", task.path, actor, error)
             raise
@@ -133,9 +143,11 @@ class Answers:
 
     def _take(
         self, state: BatchState, task: Task, actor: Actor, answer: Plain, signature: Signature | None,
-        late: Late | None, reply: Replying | None,
+        late: Late | None, reply: Replying | None, relied: Sequence[str] = (),
     ) -> tuple[Submission, str]:  # fmt: skip
         more: dict[str, Plain] = {"task": task.id}
+        if relied:
+            more["qualifications"] = [*relied]
         if signature is not None:
             more["signature"] = signature.plain()
         if late is not None:

@@ -11,8 +11,8 @@ import structlog
 from fastapi import Depends, FastAPI
 
 from batches.errors import StoreError
-from devices.base import Device
 from batches.numbers import SiteScheme
+from devices.base import Device
 from devices.drivers import make
 from devices.plant import Plant, load
 from devices.unit import Unit
@@ -44,6 +44,7 @@ from orchestrator.historian import Historian, historian_url
 from orchestrator.passwords import Passwords
 from orchestrator.people import People
 from orchestrator.people_store import PeopleStore
+from orchestrator.retention import retain
 from orchestrator.sampler import Sampler
 from orchestrator.settings import FULL_COST, Settings
 from orchestrator.site import SOFTWARE, Site
@@ -63,7 +64,19 @@ def create_app(house: House | None = None) -> FastAPI:
         title="Kweek", version=SOFTWARE, openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None,
         description="Runs cell and gene therapy manufacturing: recipe, record, plan.",
     )  # fmt: skip
-    for module in (sign_in, people, recipes, batches, changes, tasks, lots, equipment, readings, alarms, events):
+    for module in (
+        sign_in,
+        people,
+        recipes,
+        batches,
+        changes,
+        tasks,
+        lots,
+        equipment,
+        readings,
+        alarms,
+        events,
+    ):
         app.include_router(module.router, prefix=API, dependencies=[Depends(bearer)])
     app.include_router(sign_in.entrance, prefix=API)
     app.include_router(health.router)
@@ -100,6 +113,7 @@ async def open_house(settings: Settings, driver: "Drivers" = make) -> AsyncItera
         crowd = await asyncio.to_thread(_people, settings, engine)
         stack.push_async_callback(asyncio.to_thread, crowd.close)
         site = Site(engine, SiteScheme(prefix=settings.identity_prefix))
+        site.answers.qualified = crowd.qualified
         clock.activity.asks = lambda: any(state.tasks for state in site.batches.values())
         site.open(
             clock.away if isinstance(clock, VirtualClock) else await asyncio.to_thread(_away, settings, store)
@@ -111,6 +125,8 @@ async def open_house(settings: Settings, driver: "Drivers" = make) -> AsyncItera
         live = LiveAlarms(engine)
         await live.open()
         engine.spawn(live.run(), "alarms")
+        if settings.keep_readings is not None:
+            engine.spawn(retain(engine, historian, settings.keep_readings), "retention")
         sampler = None
         if settings.sample_every is not None:
             sampler = Sampler(plant, engine.equipment, clock, engine.keep_reading, settings.sample_every)

@@ -116,14 +116,14 @@ def _readings(historian: Readings | None, entries: Sequence[Entry], now: datetim
     """The readings of each unit while the batch had it."""
     if historian is None:
         return
-    for unit, start, end in _bound(entries, now):
+    for unit, start, end in bound(entries, now):
         for tag in historian.tags(unit):
             for kept in historian.range(unit, tag, start, end):
                 found = kept.reading
                 yield Reading(unit, tag, found.at, found.value, found.quality, kept.received_at)
 
 
-def _bound(entries: Sequence[Entry], now: datetime) -> Iterator[tuple[str, datetime, datetime]]:
+def bound(entries: Sequence[Entry], now: datetime) -> Iterator[tuple[str, datetime, datetime]]:
     """Unit, from, to: each time the batch had a unit. A unit that has several roles is had once."""
     held: dict[str, tuple[int, datetime]] = {}
     for entry in entries:

@@ -9,13 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from batches import qualifications
 from batches.entries import SYSTEM, Actor, Draft
 from batches.errors import BadInput, Conflict, NotFound, NotPermitted, Refused
+from batches.phases import PHASES
+from batches.plain import text_in
+from batches.qualifications import EVERY
+from batches.record import BatchState
+from batches.record_state import Task
 from orchestrator.answers import Signature
 from orchestrator.engine import Engine
 from orchestrator.passwords import Passwords, check_new
 from orchestrator.people_store import Named, PeopleStore
 from orchestrator.person import POLICY_VERSION, WRONG, NotSignedIn, Person, check_names, check_roles, unnamed
+from orchestrator.qualified import ROOM, rooms_of, task_of
 from orchestrator.replying import Replying
 from orchestrator.sign_ins import SignIns
 
@@ -207,6 +214,49 @@ class People:
         others = [p for p in self.persons.values() if "admin" in p.roles and p.id != person.id]
         if "admin" in person.roles and "admin" not in roles and not others:
             raise Refused(f"{person.user_name} is the last administrator; add another first.")
+
+    # --- qualifications -----------------------------------------------------------------------------
+
+    async def qualify(
+        self, person: Person, what: tuple[str, str, str], since: datetime | None, until: datetime, evidence: str,
+        actor: Actor, reply: Replying | None = None,
+    ) -> str:  # fmt: skip
+        """Grant a qualification for a recipe, a task and a room; gives its id. Process time throughout."""
+        if person.left:
+            raise Refused(f"{person.user_name} has left; nobody who left is qualified.")
+        self._check_known(*what)
+        begins = since or self._engine.clock.now()
+        draft = qualifications.grant(person.id, person.qualifications, what, begins, until, evidence, actor)
+        await self._commit(person, [draft], reply)
+        return text_in(draft.body, "id")
+
+    def _check_known(self, recipe: str, task: str, room: str) -> None:
+        """A qualification for a name that nothing has would never serve. Raises BadInput."""
+        rooms = sorted(unit.id for unit in self._engine.plant.units if unit.fits(ROOM))
+        if recipe not in (EVERY, *(name for name, _ in self._engine.recipes.versions)):
+            raise BadInput(f"There is no recipe '{recipe}'; submit it first, or write {EVERY} for every one.")
+        if task not in (EVERY, *(name for name, _ in PHASES)):
+            raise BadInput(f"There is no phase class '{task}'; write its name, or {EVERY} for every one.")
+        if room not in (EVERY, *rooms):
+            raise BadInput(
+                f"There is no room '{room}'; the rooms are {', '.join(rooms) or 'none'}, or {EVERY} for every one."
+            )
+
+    async def disqualify(
+        self, person: Person, which: str, reason: str, actor: Actor, reply: Replying | None = None
+    ) -> None:
+        """Withdraw a qualification; it acts at once."""
+        draft = qualifications.withdraw(person.id, person.qualifications, which, reason, actor)
+        await self._commit(person, [draft], reply)
+
+    def qualified(self, actor: Actor, state: BatchState, task: Task) -> list[str]:
+        """The qualifications on which a person's answer to a task relies. Raises NotPermitted."""
+        rooms = rooms_of(self._engine.plant, state, task.path)
+        recipe, phase = state.known_recipe().name, task_of(state, task)
+        has = self.persons[actor.id].qualifications
+        return qualifications.relied_on(has, recipe, phase, rooms, self._engine.clock.now())
+
+    # --- passwords ----------------------------------------------------------------------------------
 
     async def change_password(self, person: Person, old: str, new: str, source: str) -> None:
         """The person's own choice; every other sign-in of theirs ends."""

@@ -1,12 +1,13 @@
 """A person: the fold of 'person/<id>', and the rules on names and roles."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from batches.entries import Entry
 from batches.errors import BadInput, NotPermitted, Refused
 from batches.plain import text_in, whole_in
+from batches.qualifications import Qualification, granted
 from batches.steps import Role
 
 POLICY = (
@@ -45,6 +46,8 @@ class Person:
     """The password was given by somebody else, who knows it too."""
     changes: int = 0
     """The entry that changed roles or presence last."""
+    qualifications: list[Qualification] = field(default_factory=list[Qualification])
+    """All ever granted, in their order."""
 
     def apply(self, entry: Entry) -> None:
         """Fold one entry of the person's stream."""
@@ -59,6 +62,13 @@ class Person:
                 self.left, self.roles = True, []
             case "policy_acknowledged":
                 self.policy = whole_in(entry.content(), "policy")
+            case "qualified":
+                self.qualifications.append(granted(entry))
+            case "qualification_withdrawn":
+                gone = text_in(entry.content(), "id")
+                self.qualifications = [
+                    replace(each, withdrawn=each.withdrawn or each.id == gone) for each in self.qualifications
+                ]
             case _:
                 return
 

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, StringConstraints
 
+from batches.entries import stamp
+from batches.qualifications import EVERY, GRANT, Qualification
 from orchestrator.api.common import (
     ActOnce,
     AsRole,
@@ -13,10 +15,13 @@ from orchestrator.api.common import (
     IfMatch,
     Limit,
     Long,
+    Moment,
     Page,
+    Short,
     TheHouse,
     ThePerson,
     check_match,
+    decided_text,
     page,
     permitted,
 )
@@ -51,14 +56,52 @@ class GivenPassword(Body):
     password: Password
 
 
+class QualificationShown(BaseModel):
+    """A qualification, as granted; '*' stands for every recipe, task or room."""
+
+    id: str
+    recipe: str
+    task: str
+    room: str
+    since: str
+    until: str
+    granted_by: str
+    withdrawn: bool
+
+
 class PersonShown(BaseModel):
-    """A person, as others see them."""
+    """A person, as others see them. `qualifications`: all ever granted."""
 
     id: str
     user_name: str
     full_name: str
     roles: list[str]
     left: bool
+    qualifications: list[QualificationShown]
+
+
+class Qualify(Body):
+    """What a person is qualified for: a recipe by name, a task (phase class, such as wash), a room by its unit
+    id; '*' for every one. `evidence`: what it rests on. Without `since`: from now. Times of the process."""
+
+    recipe: Short
+    task: Short = EVERY
+    room: Short = EVERY
+    since: Moment | None = None
+    until: Moment
+    evidence: Long
+
+
+class WithdrawQualification(Body):
+    """Why a person is no longer qualified."""
+
+    reason: Long
+
+
+class Granted(BaseModel):
+    """The id of a qualification, which answers name."""
+
+    qualification: str
 
 
 class PersonAdded(BaseModel):
@@ -80,7 +123,15 @@ def shown(person: Person) -> PersonShown:
         full_name=person.full_name,
         roles=person.roles,
         left=person.left,
+        qualifications=[_qualification(each) for each in person.qualifications],
     )
+
+
+def _qualification(found: Qualification) -> QualificationShown:
+    return QualificationShown(
+        id=found.id, recipe=found.recipe, task=found.task, room=found.room, since=stamp(found.since),
+        until=stamp(found.until), granted_by=found.granted_by, withdrawn=found.withdrawn,
+    )  # fmt: skip
 
 
 @router.get("", operation_id="list_people")
@@ -149,3 +200,34 @@ async def person_leaves(
     actor = permitted(person, ADMIN, role)
     found = house.people.find(name)
     return await once.act(lambda reply: house.people.leave(found, actor, reply), lambda _: {"status": "done"})
+
+
+@router.post("/{name}/qualifications", operation_id="qualify_person", status_code=201, response_model=Granted)
+async def qualify_person(
+    name: str, body: Qualify, house: TheHouse, person: ThePerson, once: ActOnce, role: AsRole = ""
+) -> Response:
+    """Qualify another person for a recipe, a task and a room, until a day."""
+    actor = permitted(person, GRANT, role)
+    found, what = house.people.find(name), (body.recipe, body.task, body.room)
+    return await once.act(
+        lambda reply: house.people.qualify(found, what, body.since, body.until, body.evidence, actor, reply),
+        lambda decided: {"qualification": decided_text(decided, "id")},
+        201,
+    )
+
+
+@router.post(
+    "/{name}/qualifications/{qualification}/withdrawal", operation_id="withdraw_qualification",
+    response_model=Done,
+)  # fmt: skip
+async def withdraw_qualification(
+    name: str, qualification: str, body: WithdrawQualification, house: TheHouse, person: ThePerson, once: ActOnce,
+    role: AsRole = "",
+) -> Response:  # fmt: skip
+    """End a qualification at once, with the reason."""
+    actor = permitted(person, GRANT, role)
+    found = house.people.find(name)
+    return await once.act(
+        lambda reply: house.people.disqualify(found, qualification, body.reason, actor, reply),
+        lambda _: {"status": "done"},
+    )

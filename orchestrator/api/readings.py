@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
@@ -19,6 +19,10 @@ from orchestrator.sampler import SILENT_PERIODS
 router = APIRouter(prefix="/readings", tags=["readings"])
 LONGEST_FILE = timedelta(days=31)
 """A file holds no longer range of one tag: it is made in memory."""
+PARQUET = "application/vnd.apache.parquet"
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}, PARQUET: {"schema": {"type": "string", "format": "binary"}}}}
+}  # fmt: skip
 Points = Annotated[int, Query(ge=10, le=20_000, description="About how many points; extremes are kept.")]
 Unit = Annotated[str, Query(max_length=200)]
 Tag = Annotated[str, Query(max_length=200)]
@@ -98,7 +102,7 @@ async def get_readings(
     )
 
 
-@router.get("/file", operation_id="get_readings_file", response_class=Response)
+@router.get("/file", operation_id="get_readings_file", response_class=Response, responses=FILES)
 async def get_readings_file(
     house: TheHouse, unit: Unit, tag: Tag, start: From, end: To, form: Annotated[Literal["csv", "parquet"], Query(alias="format")] = "csv",
 ) -> Response:  # fmt: skip
@@ -113,7 +117,7 @@ async def get_readings_file(
 
     with house.clock.activity.call():
         content = await asyncio.to_thread(made)
-    media = "application/vnd.apache.parquet" if form == "parquet" else "text/csv"
+    media = PARQUET if form == "parquet" else "text/csv"
     name = f'attachment; filename="readings-{unit}-{tag.replace("/", "-")}.{form}"'
     return Response(content, media_type=media, headers={"Content-Disposition": name})
 

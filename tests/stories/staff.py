@@ -63,6 +63,10 @@ class Staff:
             self.names[self.ids[who]] = who
             self.sign_in(who, FIRST, new_password=PASSWORD)
             self.post(who, "/me/policy", {"policy": 1}, 200)
+        for who in CREW:
+            trained = {"recipe": "*", "until": "2199-01-01T00:00:00Z", "evidence": "trained"}
+            granter = "sam" if who == "quinn" else "quinn"
+            self.post(granter, f"/people/{who}/qualifications", trained, 201)
 
     def approve(self, text: str) -> str:
         """A recipe by one person, approved by another, and released lots of what it needs."""

@@ -25,6 +25,10 @@ MATRIX: dict[str, tuple[frozenset[str], dict[str, Any]]] = {
     "set_roles": (frozenset({"admin"}), {"roles": []}),
     "reset_password": (frozenset({"admin"}), {"password": "short"}),
     "person_leaves": (frozenset({"admin"}), NOBODY),
+    "qualify_person": (frozenset({"qa", "supervisor"}), {
+        "recipe": "*", "until": "2001-01-01T00:00:00Z", "evidence": "x",
+    }),
+    "withdraw_qualification": (frozenset({"qa", "supervisor"}), {"reason": "x"}),
     "check_recipe": (EVERYBODY, {"text": "recipe: x"}),
     "submit_recipe": (frozenset({"engineer", "supervisor", "qa"}), {"text": "recipe: x"}),
     "approve_recipe": (frozenset({"qa"}), NOBODY),
@@ -43,6 +47,12 @@ MATRIX: dict[str, tuple[frozenset[str], dict[str, Any]]] = {
         "material": "nothing", "quantity": "1 mL", "supplier_lot": "S",
     }),
     "decide_lot": (frozenset({"qa", "qp"}), {"decision": "release", "reason": "x", "password": SECRET}),
+    "acknowledge_alarm": (frozenset({"operator", "supervisor"}), {"alarm": "none", "reason": "x"}),
+    "reset_alarm": (frozenset({"operator", "supervisor"}), {"alarm": "none", "reason": "x"}),
+    "shelve_alarm": (frozenset({"operator", "supervisor"}), {
+        "alarm": "none", "reason": "x", "until": "2001-01-01T00:00:00Z",
+    }),
+    "unshelve_alarm": (frozenset({"operator", "supervisor"}), {"alarm": "none", "reason": "x"}),
     "clean_unit": (frozenset({"operator", "supervisor"}), {
         "method": "wiped", "verifier": "otto", "verifier_password": SECRET,
     }),
@@ -68,6 +78,7 @@ def filled(path: str, number: str = "B-99-0001", task: str = "") -> str:
     given = {
         "number": number, "task": task or f"{number}-T0001", "name": "bench", "version": "9", "unit": "SC-01",
         "tag": "temperature", "departure": "C-1", "deviation": "D-1",
+        "qualification": "Q-1",
     }  # fmt: skip
     return path.format(**given)
 

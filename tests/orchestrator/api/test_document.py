@@ -125,7 +125,8 @@ def things(town: Town) -> dict[str, list[str]]:
     deviations = [found["id"] for found in town.get("sam", f"/batches/{numbers[0]}/deviations")]
     return {
         "number": [*numbers, town.lot(release=False), town.lot()], "task": tasks, "departure": made, "unit": ["SC-01", "IM-01", "BR-01"],
-        "deviation": deviations, "name": ["bench", "olga"], "version": ["1", "2"], "tag": ["temperature", "ph"],
+        "deviation": deviations, "name": ["bench", "olga"], "version": ["1", "2"],
+        "qualification": ["Q-none-1"], "tag": ["temperature", "ph"],
     }  # fmt: skip
 
 

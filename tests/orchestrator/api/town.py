@@ -109,6 +109,14 @@ class Town:
         self.sign_in("anna")
         for who, role in CREW.items():
             self.add(who, role)
+        for who in CREW:
+            self.qualify(who)
+
+    def qualify(self, who: str, *, status: int = 201, **change: object) -> httpx.Response:
+        """For everything, by quality assurance; the one of quality assurance by the supervisor."""
+        body = {"recipe": "*", "until": "2199-01-01T00:00:00Z", "evidence": "trained and tested", **change}
+        granter = "sam" if who == "quinn" else "quinn"
+        return self.post(granter, f"/people/{who}/qualifications", body, status=status)
 
     def add(self, who: str, *roles: str) -> str:
         person = {
