@@ -223,15 +223,16 @@ class Engine:
     # --- life ---------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Read the streams: lots, units, recipes, open batches. Blocking; call it before serving."""
+        """Read the streams: lots, units, recipes, and of the batches only those that may still go on.
+        Blocking; call it before serving."""
         for kind in ("recipe/", "lot/", "equipment/"):
             for stream in self.store.streams(kind):
                 for entry in self.store.read(stream):
                     self._fold(entry)
-        for stream in self.store.streams("batch/"):
-            number = stream.removeprefix("batch/")
-            self.numbers.add(number)
-            state = fold(self.store.read(stream))
+        self.numbers.update(stream.removeprefix("batch/") for stream in self.store.streams("batch/"))
+        holding = {held.batch for unit in self.units.values() for held in unit.holders.values()}
+        for number in sorted({*self.store.unsettled(), *holding} & self.numbers):
+            state = fold(self.store.read(f"batch/{number}"))
             if not state.settled:
                 self.batches[number] = state
         self._commission()

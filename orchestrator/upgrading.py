@@ -17,6 +17,7 @@ from batches.record_state import OpenPhase
 from batches.steps import Value, decode
 from orchestrator.settings import from_environment
 from orchestrator.store.database import database_at
+from orchestrator.store.port import Store
 from orchestrator.store.reader import Reader
 
 Phases = Callable[[str, int], Phase]
@@ -38,15 +39,17 @@ def check_upgrade() -> list[str]:
         reader.close()
 
 
-def refuse_to_start(record: Record) -> None:
+def refuse_to_start(store: Store) -> None:
     """Raises Refused, with a sentence for each open batch that this software cannot go on with. Blocking."""
-    if found := problems(record):
+    if found := problems(store, streams=[f"batch/{number}" for number in store.unsettled()]):
         raise Refused("\n".join((*found, "Start the software that these batches were begun with.")))
 
 
-def problems(record: Record, phases: Phases = lookup) -> list[str]:
-    """A sentence for each open batch that would not go on as it was begun. Blocking."""
-    return [text for stream in record.streams("batch/") for text in _problems(stream, record, phases)]
+def problems(record: Record, phases: Phases = lookup, streams: Sequence[str] | None = None) -> list[str]:
+    """A sentence for each open batch that would not go on as it was begun. Blocking. `streams`: the batches
+    that may be open, where that is known."""
+    looked_at = record.streams("batch/") if streams is None else streams
+    return [text for stream in looked_at for text in _problems(stream, record, phases)]
 
 
 def _problems(stream: str, record: Record, phases: Phases) -> Iterator[str]:

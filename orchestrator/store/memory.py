@@ -86,6 +86,16 @@ class MemoryStore:
     def streams(self, prefix: str) -> Sequence[str]:
         return sorted(name for name in self.disk.streams if name.startswith(prefix))
 
+    def unsettled(self) -> Sequence[str]:
+        return [stream.removeprefix("batch/") for stream in self.streams("batch/") if self._may_go_on(stream)]
+
+    def _may_go_on(self, stream: str) -> bool:
+        entries = [part.entry for part in self.disk.streams[stream]]
+        states = [
+            e.content()["to"] for e in entries if e.kind == "state_changed" and e.content()["path"] == ""
+        ]
+        return states[-1:] != ["Complete"] or any(e.kind == "departure_decided" for e in entries)
+
     def reply(self, scope: str, key: str) -> Reply | None:
         return self.disk.replies.get((scope, key))
 

@@ -7,14 +7,14 @@ nothing open.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Executable, and_, select, tuple_
+from sqlalchemy import Engine, Executable, and_, select, tuple_, union
 from sqlalchemy.exc import DBAPIError
 
 from batches.entries import Entry, leaf_hash, read
 from batches.errors import StoreError
 from orchestrator.store.database import first_line
 from orchestrator.store.port import Reply
-from orchestrator.store.tables import body, entry, head, projection, reply
+from orchestrator.store.tables import audit_index, batch_now, body, entry, head, projection, reply
 
 PAGE = 500
 
@@ -22,6 +22,14 @@ _entries = select(
     entry.c.number, entry.c.kind, entry.c.leaf, entry.c.leaf_hash, body.c.salt, body.c.body
 ).select_from(entry.outerjoin(body, and_(body.c.stream == entry.c.stream, body.c.number == entry.c.number)))
 _everything = _entries.order_by(entry.c.stream, entry.c.number)
+
+
+_unsettled = union(
+    select(batch_now.c.batch).where(batch_now.c.state != "Complete"),
+    select(audit_index.c.batch).where(
+        audit_index.c.kind == "departure_decided", audit_index.c.batch.is_not(None)
+    ),
+).order_by("batch")
 
 
 class Stored(NamedTuple):
@@ -74,6 +82,10 @@ class Reader:
         if prefix:
             query = query.where(head.c.stream >= prefix, head.c.stream < _after_all(prefix))
         return [name for (name,) in self._fetch(query)]
+
+    def unsettled(self) -> Sequence[str]:
+        """See the port."""
+        return [number for (number,) in self._fetch(_unsettled)]
 
     def reply(self, scope: str, key: str) -> Reply | None:
         rows = self._fetch(select(reply).where(reply.c.scope == scope, reply.c.key == key))

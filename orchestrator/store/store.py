@@ -142,6 +142,9 @@ class DatabaseStore:
     def streams(self, prefix: str) -> Sequence[str]:
         return self._reader.streams(prefix)
 
+    def unsettled(self) -> Sequence[str]:
+        return self._reader.unsettled()
+
     def reply(self, scope: str, key: str) -> Reply | None:
         return self._reader.reply(scope, key)
 
