@@ -94,7 +94,9 @@ class BatchRun:
     def live(self) -> Going:
         """The procedure from its start to its end; `fate` says at the end what became of the batch ('' :
         it was finished)."""
-        self._processes.append(self.env.active_process)  # type: ignore[arg-type]  # somebody runs this
+        running = self.env.active_process
+        assert running is not None, "the environment runs this"
+        self._processes.append(running)
         self.plant.runs[self.id] = self
         try:
             yield from self._sequence(self.made.compiled.procedure, "", (), None)
