@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batches.errors import BadInput, Refused
-from simulations.model import Model, Replication
+from simulations.model import COUNTS, Model, Replication
 from simulations.results import Results
 from simulations.statistics import Interval, Paired, Precision, WarmUp, mean_interval, mser5, paired
 from simulations.workers import Here, Progress, Workers
@@ -91,10 +91,13 @@ class Result:
         return tuple(sorted({name for each in self.replications for name in each.measures}))
 
     def by_replication(self, name: str) -> dict[int, float]:
-        """The values of a measure. Raises BadInput for a measure that no replication gave."""
+        """The values of a measure; what is counted is 0 where a replication had none of it, so that rare
+        losses are not overstated. Raises BadInput for a measure that no replication gave."""
         found = {each.replication: each.measures[name] for each in self.replications if name in each.measures}
         if not found:
             raise BadInput(f"No replication gave '{name}'; there are: {', '.join(self.names)}.")
+        if name.startswith(COUNTS):
+            return {each.replication: found.get(each.replication, 0.0) for each in self.replications}
         return found
 
     def interval(self, name: str, confidence: float = 0.95) -> Interval:

@@ -19,8 +19,12 @@ def measures(result: Result) -> "DataFrame":
 
 def replications(result: Result) -> "DataFrame":
     """One row a replication, one column a measure (null where a replication has none)."""
+    values = {name: result.by_replication(name) for name in result.names}
     return _frame(
-        {"replication": each.replication, **{name: each.measures.get(name) for name in result.names}}
+        {
+            "replication": each.replication,
+            **{name: found.get(each.replication) for name, found in values.items()},
+        }
         for each in result.replications
     )
 

@@ -146,3 +146,24 @@ def test_an_unknown_measure_names_those_there_are() -> None:
         Experiment(count=0).run(queue())
     with pytest.raises(Refused, match="0 jobs run nothing"):
         Cores(0)
+
+
+@dataclass(frozen=True)
+class RareLoss:
+    """Loses something in its first replication only, and times something in that one only."""
+
+    key: str = "rare"
+
+    def replicate(self, seed: int, replication: int) -> Replication:
+        return Replication(
+            seed, replication, {"fate.p.lost: x": 0.4, "late.p": 2.0, "wait": 5.0} if not replication else {}
+        )
+
+
+def test_what_is_counted_is_zero_where_it_did_not_happen_and_what_is_timed_is_unknown() -> None:
+    result = Experiment(count=4).run(RareLoss())
+    assert {name: (found.estimate, found.n) for name, found in result.intervals().items()} == {
+        "fate.p.lost: x": (pytest.approx(0.1), 4),
+        "late.p": (pytest.approx(0.5), 4),
+        "wait": (5.0, 1),
+    }
